@@ -25,7 +25,9 @@ export interface NatsTestServerOptions {
  * A nats-server of its own for a test, as the router runs it: JetStream with synced writes, 9 MB payloads. Its files
  * are in a directory under the one for temporary files, gone when it is disposed.
  */
-export async function startNatsServer(options: NatsTestServerOptions = {}): Promise<NatsTestServer> {
+export async function startNatsServer(
+  options: NatsTestServerOptions = {},
+): Promise<NatsTestServer> {
   const { path } = await findNatsServer({ env: process.env, onProgress: () => undefined });
   const directory = await mkdtemp(join(tmpdir(), "mpc-router-nats-"));
   const storeDir = join(directory, "store");

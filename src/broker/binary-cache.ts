@@ -1,0 +1,42 @@
+import { chmod, mkdir, mkdtemp, rename, rm } from "node:fs/promises";
+import { homedir } from "node:os";
+import { dirname, isAbsolute, join } from "node:path";
+import { pinnedVersion } from "./nats-version.ts";
+
+/** An operating system and processor as the releases of nats-server spell them, such as `linux-amd64`. */
+export function platformName(): string {
+  const system = process.platform === "win32" ? "windows" : process.platform;
+  const processor = process.arch === "x64" ? "amd64" : process.arch;
+  return `${system}-${processor}`;
+}
+
+/** `nats-server` as a program file is called here. */
+export const programName: string = process.platform === "win32" ? "nats-server.exe" : "nats-server";
+
+/** Where the pinned nats-server is kept for all routers of this user. */
+export function cachedBinaryPath(env: NodeJS.ProcessEnv): string {
+  // The XDG base directory specification tells to ignore a relative path.
+  const named = env["XDG_CACHE_HOME"] ?? "";
+  const caches = isAbsolute(named) ? named : join(env["HOME"] ?? homedir(), ".cache");
+  const suffix = process.platform === "win32" ? ".exe" : "";
+  return join(caches, "mpc-router", `nats-server-v${pinnedVersion}-${platformName()}${suffix}`);
+}
+
+/**
+ * Has `make` put a program into an empty directory, and moves the file whose path it resolves with to `path` in one
+ * step. So `path` never holds half a program, and two processes that do this at once do not disturb each other.
+ */
+export async function installProgram(
+  path: string,
+  make: (directory: string) => Promise<string>,
+): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  const workDirectory = await mkdtemp(join(dirname(path), ".making-"));
+  try {
+    const made = await make(workDirectory);
+    await chmod(made, 0o755);
+    await rename(made, path);
+  } finally {
+    await rm(workDirectory, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,146 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { mkdir, open, readdir, readFile, rm } from "node:fs/promises";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { BrokerStartError } from "./broker-errors.ts";
+import { writeNatsConfig, type NatsConfig } from "./nats-config.ts";
+
+export interface NatsProcessOptions {
+  readonly binaryPath: string;
+  readonly configPath: string;
+  readonly config: NatsConfig;
+  /** In a process group of its own, so that Ctrl-C reaches the router alone, which then drains before it ends this. */
+  readonly detached: boolean;
+  /** Aborted: the start ends, with the process. */
+  readonly signal?: AbortSignal;
+}
+
+export interface NatsExit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+/** A running nats-server that accepts clients. */
+export interface NatsProcess {
+  readonly pid: number;
+  readonly port: number;
+  /** Resolves when the process has ended; never rejects. */
+  readonly exited: Promise<NatsExit>;
+  kill(signal: NodeJS.Signals): void;
+  /** Ends it: SIGTERM, SIGKILL after 5 s. Resolves when it is gone. */
+  stop(): Promise<NatsExit>;
+}
+
+const pollMs = 5;
+const infoTimeoutMs = 2_000;
+const stopTimeoutMs = 5_000;
+/** Long, because a large store is read through before the server accepts clients. */
+const readyTimeoutMs = 600_000;
+
+/** The arguments by which a process is known to be the nats-server of this configuration file. */
+export function natsArguments(configPath: string): readonly string[] {
+  return ["-c", configPath];
+}
+
+/** Starts a nats-server; resolves when it accepts clients, rejects with NATS_SERVER_FAILED when it ends before. */
+export async function startNatsProcess(options: NatsProcessOptions): Promise<NatsProcess> {
+  const { config, signal } = options;
+  signal?.throwIfAborted();
+  await rm(config.portsDir, { recursive: true, force: true });
+  await mkdir(config.portsDir, { recursive: true });
+  await writeNatsConfig(options.configPath, config);
+  const child = await spawnServer(options);
+  const exited = exitOf(child);
+  const stop = (): Promise<NatsExit> => stopChild(child, exited);
+  const limits = [AbortSignal.timeout(readyTimeoutMs), ...(signal === undefined ? [] : [signal])];
+  const waiting = new AbortController();
+  try {
+    const ready = readyPort(config.portsDir, AbortSignal.any([waiting.signal, ...limits]));
+    const port = await Promise.race([ready, exited.then(() => undefined)]);
+    if (child.pid === undefined) throw startFailure(`${options.binaryPath} is no program`);
+    if (port === undefined) throw startFailure(await lastLogLine(config.logFile));
+    return { pid: child.pid, port, exited, stop, kill: (name) => void child.kill(name) };
+  } catch (error) {
+    await stop();
+    throw error;
+  } finally {
+    waiting.abort();
+  }
+}
+
+async function spawnServer(options: NatsProcessOptions): Promise<ChildProcess> {
+  // For what the server says before it has read where to log. A pipe would break, and end it, together with us.
+  const output = await open(options.config.logFile, "a", 0o600);
+  try {
+    return spawn(options.binaryPath, natsArguments(options.configPath), {
+      stdio: ["ignore", output.fd, output.fd],
+      detached: options.detached,
+      windowsHide: true,
+    });
+  } finally {
+    await output.close();
+  }
+}
+
+function exitOf(child: ChildProcess): Promise<NatsExit> {
+  return new Promise((resolve) => {
+    child.once("exit", (code, signal) => resolve({ code, signal }));
+    child.once("error", () => {
+      // Also emitted for a signal that could not be sent; without a pid there never was a process.
+      if (child.pid === undefined) resolve({ code: null, signal: null });
+    });
+  });
+}
+
+async function stopChild(child: ChildProcess, exited: Promise<NatsExit>): Promise<NatsExit> {
+  child.kill("SIGTERM");
+  const timer = setTimeout(() => child.kill("SIGKILL"), stopTimeoutMs);
+  try {
+    return await exited;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function readyPort(portsDir: string, signal: AbortSignal): Promise<number> {
+  for (;;) {
+    // Also for a port that was given: whoever answers there need not be the process just started.
+    const port = await writtenPort(portsDir);
+    if (port !== undefined && (await answersInfo(port))) return port;
+    await pause(pollMs, undefined, { signal });
+  }
+}
+
+/** The port in the file that the server writes when it listens. */
+async function writtenPort(portsDir: string): Promise<number | undefined> {
+  const [file] = await readdir(portsDir);
+  if (file === undefined) return undefined;
+  const text = await readFile(join(portsDir, file), "utf8");
+  const port = /"nats:\/\/127\.0\.0\.1:(\d+)"/.exec(text)?.[1];
+  return port === undefined ? undefined : Number(port);
+}
+
+/** A client connects and is greeted. */
+function answersInfo(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: "127.0.0.1", port, timeout: infoTimeoutMs });
+    const settle = (answer: boolean): void => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.once("data", (bytes) => settle(bytes.toString("latin1").startsWith("INFO ")));
+    socket.once("error", () => settle(false));
+    socket.once("timeout", () => settle(false));
+    socket.once("close", () => settle(false));
+  });
+}
+
+async function lastLogLine(logFile: string): Promise<string> {
+  const log = await readFile(logFile, "utf8").catch(() => "");
+  return `${log.trim().split("\n").at(-1) ?? ""} (${logFile})`;
+}
+
+function startFailure(why: string): BrokerStartError {
+  return new BrokerStartError("NATS_SERVER_FAILED", `nats-server did not start: ${why}`);
+}

@@ -1,0 +1,93 @@
+import { startManagedNats } from "../broker/managed-nats.ts";
+import { findNatsServer } from "../broker/nats-binary.ts";
+import type { Settings } from "../config/settings-table.ts";
+import type { Clock } from "../domain/clock.ts";
+import { connectNats, type Nats, type NatsOptions } from "../nats/connection.ts";
+import { provision } from "../nats/provisioning.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import { StartError } from "./start-error.ts";
+
+export interface BrokerOptions {
+  readonly settings: Settings;
+  readonly env: NodeJS.ProcessEnv;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly instanceId: string;
+  readonly onProgress: (line: string) => void;
+  readonly signal: AbortSignal;
+}
+
+export interface Broker extends AsyncDisposable {
+  readonly nats: Nats;
+  /** Where messages are kept, in a few words for the operator. */
+  readonly store: string;
+  /** What the operator should know of it, one line each. */
+  readonly warnings: readonly string[];
+}
+
+type Target = Pick<NatsOptions, "url" | "user" | "pass" | "requiresTls">;
+
+const connectTimeoutMs = 5_000;
+
+/** Connects to the NATS that is named, or runs one; resolves when every stream and bucket is there. */
+export async function openBroker(options: BrokerOptions): Promise<Broker> {
+  const external = options.settings.nats;
+  await using resources = new AsyncDisposableStack();
+  const own = external === undefined ? resources.use(await runNats(options)) : undefined;
+  const nats = resources.use(await connect(options, own ?? (external as Target)));
+  await provision(nats);
+  // A bucket in memory is gone when a single server starts again. What fails here shows in the readiness.
+  nats.onReconnect(() => {
+    provision(nats).catch((error: unknown) => options.logger.warn({ err: error }, "provisioning"));
+  });
+  const held = resources.move();
+  return {
+    nats,
+    store: own?.store ?? `NATS at ${external?.url}`,
+    warnings: external === undefined ? [] : externalWarnings(nats),
+    [Symbol.asyncDispose]: () => held.disposeAsync(),
+  };
+}
+
+async function runNats({
+  settings,
+  env,
+  logger,
+  onProgress,
+  signal,
+}: BrokerOptions): Promise<Target & AsyncDisposable & { readonly store: string }> {
+  const { dataDir } = settings;
+  const { path, version } = await findNatsServer({ env, onProgress, signal });
+  const managed = await startManagedNats({ dataDir, binaryPath: path, logger, signal });
+  return {
+    url: managed.url,
+    user: managed.user,
+    pass: managed.pass,
+    store: `nats-server ${version}, synced writes, data in ${dataDir}`,
+    [Symbol.asyncDispose]: () => managed[Symbol.asyncDispose](),
+  };
+}
+
+async function connect(options: BrokerOptions, target: Target): Promise<Nats> {
+  try {
+    return await connectNats({
+      ...target,
+      name: `mpc-router ${options.instanceId}`,
+      connectTimeoutMs,
+      logger: options.logger,
+      clock: options.clock,
+    });
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new StartError(`cannot connect to NATS at ${target.url}: ${why}`, { cause: error });
+  }
+}
+
+function externalWarnings(nats: Nats): readonly string[] {
+  return nats.isClustered
+    ? []
+    : [
+        "this NATS is one server: its disk is the only copy (use a cluster of three in production)",
+        "run it with `sync_interval: always`, or a power failure may lose acknowledged writes",
+      ];
+}

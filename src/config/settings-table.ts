@@ -1,0 +1,117 @@
+import type { LogLevel } from "../telemetry/logger.ts";
+import {
+  address,
+  bytes,
+  duration,
+  path,
+  wholeNumber,
+  word,
+  type Address,
+  type Kind,
+} from "./kinds.ts";
+import { natsUrl, originList, type NatsTarget } from "./url-kinds.ts";
+
+/** How a router is set up. What each value means is said in {@link settingsTable}. */
+export interface Settings {
+  readonly listen: Address;
+  readonly nats: NatsTarget | undefined;
+  readonly dataDir: string;
+  readonly ackWaitMs: number;
+  readonly presenceTimeoutMs: number;
+  readonly maxRefusals: number;
+  readonly maxPayloadBytes: number;
+  readonly mailboxMaxMessages: number;
+  readonly mailboxMaxBytes: number;
+  readonly sessionTtlMs: number;
+  readonly sealKeyFile: string | undefined;
+  readonly allowedOrigins: readonly string[];
+  readonly logLevel: LogLevel;
+}
+
+export interface Setting<T> {
+  /** As in `--ack-wait`. */
+  readonly flag: string;
+  /** As in `MPC_ROUTER_ACK_WAIT`. */
+  readonly env: string;
+  readonly kind: Kind<NonNullable<T>>;
+  /** As somebody would write it. Undefined: without this setting there is no value. */
+  readonly defaultText: string | undefined;
+  readonly description: string;
+}
+
+type SettingsTable = { readonly [Name in keyof Settings]: Setting<Settings[Name]> };
+
+/** Every setting: the source of the parser, of --help and of the table in the documentation. */
+export const settingsTable: SettingsTable = {
+  listen: setting("listen", address(), {
+    defaultText: "127.0.0.1:8080",
+    description: "Where the router serves all protocols; port 0 takes any free one.",
+  }),
+  nats: setting("nats-url", natsUrl(), {
+    description:
+      "NATS cluster with JetStream to store in; without it the router runs a nats-server of its own.",
+  }),
+  dataDir: setting("data-dir", path(), {
+    defaultText: "./.mpc-router",
+    description:
+      "Data of the router's own nats-server; in the working directory, so that two checkouts share nothing and removing it is a clean start.",
+  }),
+  ackWaitMs: setting("ack-wait", duration("100ms", "1h"), {
+    defaultText: "30s",
+    description: "A message not acknowledged for this long is delivered again.",
+  }),
+  presenceTimeoutMs: setting("presence-timeout", duration("1s", "1h"), {
+    defaultText: "60s",
+    description: "A party not heard of for this long counts as offline.",
+  }),
+  maxRefusals: setting("max-refusals", wholeNumber(1, 1_000), {
+    defaultText: "5",
+    description: "After this many refusals by its recipient a message has failed.",
+  }),
+  maxPayloadBytes: setting("max-payload", bytes("1KiB", "8MiB"), {
+    defaultText: "1MiB",
+    description: "Largest payload of a message.",
+  }),
+  mailboxMaxMessages: setting("mailbox-max-messages", wholeNumber(1, 1_000_000), {
+    defaultText: "10000",
+    description: "Unacknowledged messages that one party may have waiting in one session.",
+  }),
+  mailboxMaxBytes: setting("mailbox-max-bytes", bytes("1KiB", "1TiB"), {
+    defaultText: "256MiB",
+    description: "Unacknowledged payload that one party may have waiting in one session.",
+  }),
+  sessionTtlMs: setting("session-ttl", duration("1s", "7d"), {
+    defaultText: "10m",
+    description: "Lifetime of a session that is made without one.",
+  }),
+  sealKeyFile: setting("seal-key-file", path(), {
+    description:
+      "File of the keys that secrets are sealed with: 32 bytes of base64 a line, the first is current.",
+  }),
+  allowedOrigins: setting("allowed-origins", originList(), {
+    defaultText: `${localOrigins("http")},${localOrigins("https")}`,
+    description: "Web origins whose pages may call the router.",
+  }),
+  logLevel: setting("log-level", word(["debug", "info", "warn", "error"]), {
+    defaultText: "info",
+    description: "Least level of what is logged.",
+  }),
+};
+
+function localOrigins(scheme: string): string {
+  return ["localhost", "127.0.0.1", "[::1]"].map((host) => `${scheme}://${host}:*`).join(",");
+}
+
+function setting<T>(
+  name: string,
+  kind: Kind<NonNullable<T>>,
+  texts: { readonly defaultText?: string; readonly description: string },
+): Setting<T> {
+  return {
+    flag: `--${name}`,
+    env: `MPC_ROUTER_${name.toUpperCase().replaceAll("-", "_")}`,
+    kind,
+    defaultText: texts.defaultText,
+    description: texts.description,
+  };
+}

@@ -1,0 +1,129 @@
+import { createHash } from "node:crypto";
+import { requireCoordinator, type Caller } from "../caller.ts";
+import type { Clock, Randomness } from "../clock.ts";
+import { RouterError } from "../errors.ts";
+import { isLifecycleType } from "../sessions/outside-transition.ts";
+import type { EventAudience, EventStore } from "./event-ports.ts";
+import { requirePublication, type EventPublication } from "./event-publication.ts";
+import type { SessionDirectory } from "./session-directory.ts";
+
+export interface EventPublisher {
+  /**
+   * Stores an outside coordinator's event, once, and lets it have its effect on its session. Resolves with the number
+   * of parties with a live stream that it matches.
+   */
+  publish(caller: Caller, publication: EventPublication | undefined): Promise<number>;
+}
+
+export interface EventPublisherDeps {
+  readonly store: EventStore;
+  readonly audience: EventAudience;
+  readonly directory: Pick<SessionDirectory, "find" | "createFromEvent" | "applyLifecycleEvent">;
+  readonly clock: Clock;
+  readonly randomness: Randomness;
+}
+
+export function createEventPublisher(deps: EventPublisherDeps): EventPublisher {
+  const { store, audience, clock, randomness } = deps;
+  return {
+    async publish(caller, publication) {
+      requireCoordinator(caller);
+      if (publication === undefined) throw new RouterError("INVALID_FIELD", "event is missing");
+      requirePublication(publication);
+      const named = {
+        ...publication,
+        eventId: publication.eventId === "" ? randomness.id() : publication.eventId,
+      };
+      // Of the event as it was given: a repeat without a time is the same event.
+      const contentHash = hashOf(named);
+      const event = {
+        ...named,
+        createdAt: named.createdAt === 0 ? clock.nowMs() : named.createdAt,
+      };
+      const known = publication.eventId === "" ? undefined : await store.find(event.eventId);
+      if (known === undefined) await carryOut(deps, event, contentHash);
+      else requireSame(known.contentHash, contentHash);
+      return audience.count(event.selectedParties, event.eventType);
+    },
+  };
+}
+
+async function carryOut(
+  { store, directory }: EventPublisherDeps,
+  event: EventPublication,
+  contentHash: string,
+): Promise<void> {
+  const { eventId, eventType, sessionId } = event;
+  if (eventType === "session_created") {
+    return directory.createFromEvent({ ...event, contentHash });
+  }
+  if (await belongsToSession(directory, event)) {
+    if (isLifecycleType(eventType)) {
+      const change = { type: eventType, eventId, contentHash, at: event.createdAt };
+      return directory.applyLifecycleEvent(sessionId, change);
+    }
+    throw new RouterError("TRANSITION_NOT_ALLOWED", "event_type does not say which party it is of");
+  }
+  const known = await store.append(storable(event), contentHash);
+  if (known !== undefined) requireSame(known.contentHash, contentHash);
+}
+
+/** Whether the event would change a session that is known here; else it is passed on as it is. */
+async function belongsToSession(
+  directory: Pick<SessionDirectory, "find">,
+  { eventType, sessionId }: EventPublication,
+): Promise<boolean> {
+  if (!isLifecycleType(eventType) && !isPartyType(eventType)) return false;
+  return (await directory.find(sessionId)) !== undefined;
+}
+
+/** The contract's event has no field for the party that joined, is ready or has completed. */
+function isPartyType(eventType: string): boolean {
+  return ["party_joined", "party_ready", "party_completed"].includes(eventType);
+}
+
+function requireSame(knownHash: string, contentHash: string): void {
+  if (knownHash === contentHash) return;
+  throw new RouterError("EVENT_EXISTS", "event_id names another event");
+}
+
+/** What is passed on has no session to keep its secrets with: they are dropped. */
+function storable(event: EventPublication): Parameters<EventStore["append"]>[0] {
+  const { eventId, eventType, sessionId, thresholdN, thresholdT } = event;
+  const { selectedParties, messageHash, createdAt, expiresAt } = event;
+  return {
+    eventId,
+    eventType,
+    sessionId,
+    thresholdN,
+    thresholdT,
+    selectedParties,
+    messageHash,
+    createdAt,
+    expiresAt,
+  };
+}
+
+/** 32 hexadecimal digits that stand for all the publisher said. */
+function hashOf(event: EventPublication): string {
+  const share = event.delegateUserShare;
+  const content = [
+    event.eventId,
+    event.eventType,
+    event.sessionId,
+    event.thresholdN,
+    event.thresholdT,
+    event.selectedParties,
+    [...event.joinTokens].toSorted(([a], [b]) => (a < b ? -1 : 1)),
+    hex(event.messageHash),
+    event.createdAt,
+    event.expiresAt,
+    event.keygenSessionId,
+    share === undefined ? [] : [share.delegatePartyId, hex(share.encryptedShare), share.partyIndex],
+  ];
+  return createHash("sha256").update(JSON.stringify(content)).digest("hex").slice(0, 32);
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("hex");
+}

@@ -1,0 +1,173 @@
+import { createHash } from "node:crypto";
+import { actingParty, type Caller } from "../caller.ts";
+import type { Clock, Randomness } from "../clock.ts";
+import { RouterError } from "../errors.ts";
+import { limits, requireId, requireText, requireWhole } from "../ids.ts";
+import type { Keyring } from "../secrets/keyring.ts";
+import { judgeSession, requireLive, seatIn, type Seat } from "../sessions/session-access.ts";
+import type { SessionStore } from "../sessions/session-ports.ts";
+import { hasJoined, retentionMs, type SessionRecord } from "../sessions/session.ts";
+import type { CreationClock } from "./creation-clock.ts";
+import type { MailboxMeter, MessageStore } from "./message-ports.ts";
+import type { MessageFacts, OutgoingMessage, Recipient } from "./message.ts";
+
+export interface RouteRequest {
+  readonly sessionId: string;
+  readonly fromParty: string;
+  /** Empty: everybody of the roster but the sender. */
+  readonly toParties: readonly string[];
+  readonly roundNumber: number;
+  readonly messageType: string;
+  readonly payload: Uint8Array;
+  /** Makes a repeat of the call safe; undefined when the caller gave none. */
+  readonly idempotencyKey: string | undefined;
+}
+
+export interface RoutingOptions {
+  readonly sessions: SessionStore;
+  readonly store: MessageStore;
+  readonly meter: MailboxMeter;
+  readonly keyring: Keyring;
+  readonly clock: Clock;
+  readonly creationClock: CreationClock;
+  readonly randomness: Randomness;
+  readonly maxPayloadBytes: number;
+}
+
+/** Routes a message; resolves with its id once it is durable for every recipient. */
+export type RouteMessage = (caller: Caller, request: RouteRequest) => Promise<string>;
+
+/** Copies of a message outlive the session's retention by this, so that no record is missing while it still answers. */
+const keepMarginMs = 3_600_000;
+
+export function createRouting(options: RoutingOptions): RouteMessage {
+  return async (caller, request) => {
+    const fromParty = actingParty(caller, requireId("from_party", request.fromParty));
+    checkShape(request, options.maxPayloadBytes);
+    const nowMs = options.clock.nowMs();
+    const { record, recipients } = await judgeSession(
+      options.sessions,
+      request.sessionId,
+      (found) => {
+        const seat = seatIn(found, fromParty, nowMs);
+        requireLive(seat.record, nowMs);
+        requireJoined(seat);
+        return { record: seat.record, recipients: recipientsOf(seat, request.toParties) };
+      },
+    );
+    const boxes = recipients.map(({ partyId }) => ({ partyId, sessionId: record.sessionId }));
+    const full = await options.meter.firstFull(boxes, request.payload.length);
+    if (full !== undefined) {
+      throw new RouterError("MAILBOX_FULL", `the mailbox of party ${full.partyId} is full`, {
+        retryAfterMs: 1_000,
+      });
+    }
+    const draft: OutgoingMessage = {
+      messageId: options.randomness.id(),
+      sessionId: record.sessionId,
+      fromParty,
+      isBroadcast: request.toParties.length === 0,
+      roundNumber: request.roundNumber,
+      messageType: request.messageType,
+      payload: request.payload,
+      createdAt: options.creationClock.next(record.sessionId, nowMs),
+      recipients,
+      keepUntil: record.expiresAt + retentionMs + keepMarginMs,
+    };
+    const key = request.idempotencyKey;
+    const messageId =
+      key === undefined ? draft.messageId : derivedId(options.keyring, record, { fromParty, key });
+    if (key === undefined) await options.store.append(draft);
+    else await routeOnce(options.store, { ...draft, messageId });
+    options.meter.added(boxes, request.payload.length);
+    return messageId;
+  };
+}
+
+/** With an idempotency key the id follows from it, so that a repeat of the call finds what the first one stored. */
+function derivedId(
+  keyring: Keyring,
+  record: SessionRecord,
+  call: { readonly fromParty: string; readonly key: string },
+): string {
+  const mac = keyring.mac(record.keyId, "message-id", record.sessionId, call.fromParty, call.key);
+  return mac.toString("hex").slice(0, 32);
+}
+
+/** The first content claims the id; a repeat of the same completes what is missing of it, another is refused. */
+async function routeOnce(store: MessageStore, message: OutgoingMessage): Promise<void> {
+  const contentHash = hashOf(message);
+  const { sessionId, messageId } = message;
+  const held = await store.claim({ sessionId, messageId, contentHash, facts: factsOf(message) });
+  if (held === "claimed") return store.append(message);
+  if (held.contentHash !== contentHash) {
+    throw new RouterError(
+      "IDEMPOTENCY_KEY_REUSED",
+      "Idempotency-Key was used for another message of this sender in this session",
+    );
+  }
+  return store.complete({ ...message, createdAt: held.facts.createdAt });
+}
+
+export function factsOf(message: OutgoingMessage): MessageFacts {
+  return {
+    fromParty: message.fromParty,
+    toPositions: message.recipients.map(({ position }) => position),
+    createdAt: message.createdAt,
+    keepUntil: message.keepUntil,
+  };
+}
+
+function checkShape(request: RouteRequest, maxPayloadBytes: number): void {
+  requireId("session_id", request.sessionId);
+  for (const partyId of request.toParties) requireId("to_parties", partyId);
+  requireWhole("round_number", request.roundNumber, { min: 0, max: 2_147_483_647 });
+  requireText("message_type", request.messageType, limits.messageTypeBytes);
+  if (request.payload.length > maxPayloadBytes) {
+    throw new RouterError("PAYLOAD_TOO_LARGE", `payload must be at most ${maxPayloadBytes} bytes`);
+  }
+  const key = request.idempotencyKey;
+  if (key !== undefined && !/^[\x20-\x7e]{1,128}$/.test(key)) {
+    throw new RouterError(
+      "INVALID_FIELD",
+      `Idempotency-Key must be 1 to ${limits.idempotencyKeyCharacters} printable ASCII characters`,
+    );
+  }
+}
+
+/** Refuses a party that has not joined its session. */
+export function requireJoined({ record, party }: Seat): void {
+  if (hasJoined(party)) return;
+  throw new RouterError(
+    "NOT_JOINED",
+    `party ${party.partyId} has not joined session ${record.sessionId}`,
+  );
+}
+
+/** Who gets a copy, in roster order: duplicates collapse, and an empty list is everybody else. */
+function recipientsOf({ record, party: sender }: Seat, toParties: readonly string[]): Recipient[] {
+  const everybodyElse = toParties.length === 0;
+  const wanted = new Set(toParties);
+  if (wanted.has(sender.partyId)) {
+    throw new RouterError("UNKNOWN_RECIPIENT", `to_parties names the sender ${sender.partyId}`);
+  }
+  const recipients = record.parties
+    .map(({ partyId }, position) => ({ partyId, position }))
+    .filter(({ partyId }) => (everybodyElse ? partyId !== sender.partyId : wanted.delete(partyId)));
+  const [stranger] = wanted;
+  if (stranger !== undefined) {
+    throw new RouterError("UNKNOWN_RECIPIENT", `to_parties names ${stranger}, who is not in it`);
+  }
+  return recipients;
+}
+
+function hashOf(message: OutgoingMessage): string {
+  const hash = createHash("sha256");
+  const head = [
+    message.isBroadcast,
+    message.roundNumber,
+    message.messageType,
+    message.recipients.map(({ partyId }) => partyId),
+  ];
+  return hash.update(JSON.stringify(head)).update("\n").update(message.payload).digest("hex");
+}

@@ -1,0 +1,71 @@
+import type { SessionRecord, StoredSession } from "./session.ts";
+
+/** Where session records live. */
+export interface SessionStore {
+  /**
+   * The record as this instance last heard of it: free, but possibly stale. It may allow a call, never refuse one.
+   * `undefined`: not known here.
+   */
+  cached(sessionId: string): StoredSession | undefined;
+  /** The record as it stands, read from the leader; `undefined`: there is none (never was, or 24 h after its end). */
+  read(sessionId: string): Promise<StoredSession | undefined>;
+  /** Creates the record unless one exists; resolves with the stored one either way. Durable when it resolves. */
+  create(
+    record: SessionRecord,
+  ): Promise<{ readonly created: boolean; readonly stored: StoredSession }>;
+  /** Replaces the revision named, durably; `undefined` when somebody else was first. */
+  replace(stored: StoredSession, record: SessionRecord): Promise<StoredSession | undefined>;
+  /** Removes a record whose time is over. */
+  remove(stored: StoredSession): Promise<void>;
+  /** All records in the bucket (live, or ended within 24 h), as this instance last heard. */
+  all(): Iterable<StoredSession>;
+  /** Resolves once the cache holds everything that was stored before the call. */
+  catchUp(): Promise<void>;
+  /** Called with every record that is new or changed, also by other instances. Returns the way to stop. */
+  onChange(listener: (stored: StoredSession) => void): () => void;
+  /** Keeps a completed keygen session without limit; durable when it resolves. Idempotent. */
+  keep(record: SessionRecord): Promise<void>;
+  /** A kept keygen session. */
+  kept(sessionId: string): Promise<SessionRecord | undefined>;
+  /** All kept keygen sessions. */
+  allKept(): AsyncIterable<SessionRecord>;
+}
+
+/** Counts a caller's wrong join tokens, over all instances. */
+export interface JoinMissCounter {
+  /** Misses of this caller in this session in the last 60 s. */
+  count(sessionId: string, callerId: string): Promise<number>;
+  /** Adds one, and resolves with the new count. */
+  add(sessionId: string, callerId: string): Promise<number>;
+}
+
+export type SecretKind =
+  /** Join tokens of an outside coordinator, of a session. */
+  | "tokens"
+  /** The user's share made at keygen, of a session. */
+  | "share"
+  /** The user's share lent for one signing, of a session. */
+  | "lent"
+  /** A party's notification channels. */
+  | "contact";
+
+/** Sealed values that can be erased from the disk. It stores what it is given: sealing is the caller's (secrets/). */
+export interface SecretStore {
+  /** Durable when it resolves; a value that was there before is erased. */
+  put(kind: SecretKind, id: string, sealed: Uint8Array): Promise<void>;
+  get(kind: SecretKind, id: string): Promise<Uint8Array | undefined>;
+  /** Erases the value from the block files too. Idempotent. */
+  erase(kind: SecretKind, id: string): Promise<void>;
+  /** Every id of a kind that has a value. */
+  ids(kind: SecretKind): Promise<readonly string[]>;
+}
+
+/** A secret store whose values can be sealed anew while others use it. */
+export interface ResealableSecrets extends SecretStore {
+  /** As `put`, but only where this very value is the one that is there; false when it is not. */
+  exchange(
+    kind: SecretKind,
+    id: string,
+    values: { readonly known: Uint8Array; readonly sealed: Uint8Array },
+  ): Promise<boolean>;
+}

@@ -1,0 +1,70 @@
+import { JetStreamApiError } from "@nats-io/jetstream";
+import { JetStreamStatusError } from "@nats-io/jetstream/internal";
+import { errors } from "@nats-io/transport-node";
+
+/** Codes of the JetStream API (server/errors.json of nats-server 2.15). */
+const apiCodes = {
+  wrongLastSequence: 10_071,
+  wrongLastSequenceUnknown: 10_164,
+  messageNotFound: 10_037,
+  sequenceNotFound: 10_043,
+  consumerNotFound: 10_014,
+  messageDeleteFailed: 10_057,
+  streamNotFound: 10_059,
+} as const;
+
+function apiCode(error: unknown): number | undefined {
+  return error instanceof JetStreamApiError ? error.code : undefined;
+}
+
+/** Somebody else wrote first: the expectation of a compare-and-set does not hold. */
+export function isWrongLastSequence(error: unknown): boolean {
+  const code = apiCode(error);
+  return code === apiCodes.wrongLastSequence || code === apiCodes.wrongLastSequenceUnknown;
+}
+
+export function isMessageGone(error: unknown): boolean {
+  const code = apiCode(error);
+  return (
+    code === apiCodes.messageNotFound ||
+    code === apiCodes.sequenceNotFound ||
+    code === apiCodes.messageDeleteFailed
+  );
+}
+
+export function isConsumerGone(error: unknown): boolean {
+  return apiCode(error) === apiCodes.consumerNotFound;
+}
+
+/** The server refused a multi-last read because more than 1,024 subjects match. */
+export function isTooManyResults(error: unknown): boolean {
+  return error instanceof JetStreamStatusError && error.code === 413;
+}
+
+/** This router has closed its connection: no try will do better. */
+export function isClosed(error: unknown): boolean {
+  return error instanceof errors.ClosedConnectionError;
+}
+
+/** No message matches what was asked for. */
+export function isNothingFound(error: unknown): boolean {
+  return error instanceof JetStreamStatusError && error.code === 404;
+}
+
+/** The broker is away, slow, electing a leader or out of space: the same call may succeed a moment later. */
+export function isTransient(error: unknown): boolean {
+  if (error instanceof JetStreamApiError) {
+    // Every stream is made at start, and memory ones again after a restart of the server.
+    if (error.code === apiCodes.streamNotFound) return true;
+    return error.status >= 500 && !isMessageGone(error);
+  }
+  if (error instanceof JetStreamStatusError) return error.code >= 500;
+  return (
+    error instanceof errors.TimeoutError ||
+    error instanceof errors.NoRespondersError ||
+    error instanceof errors.RequestError ||
+    error instanceof errors.ConnectionError ||
+    error instanceof errors.ClosedConnectionError ||
+    error instanceof errors.DrainingConnectionError
+  );
+}

@@ -1,0 +1,55 @@
+import type { Logger } from "../telemetry/logger.ts";
+
+export interface PeriodicOptions {
+  readonly intervalMs: number;
+  /** What the task does, for the log. */
+  readonly what: string;
+  readonly logger: Logger;
+}
+
+/** A task that is run again and again, never twice at a time. What it throws is logged; the next run tries again. */
+export interface Periodic extends AsyncDisposable {
+  /** Runs the task now, or once more after the run that is under way. */
+  wake(): void;
+}
+
+/** The first run is one interval from now. Disposing waits for a run that is under way. */
+export function startPeriodic(task: () => Promise<void>, options: PeriodicOptions): Periodic {
+  const { intervalMs, what, logger } = options;
+  let timer: NodeJS.Timeout | undefined;
+  let running: Promise<void> | undefined;
+  let again = false;
+  const stopping = new AbortController();
+  const once = async (): Promise<void> => {
+    try {
+      await task();
+    } catch (error) {
+      logger.debug({ err: error }, `${what}: trying again`);
+    }
+  };
+  const go = async (): Promise<void> => {
+    do {
+      again = false;
+      await once();
+    } while (again && !stopping.signal.aborted);
+    running = undefined;
+    if (!stopping.signal.aborted) timer = setTimeout(run, intervalMs);
+  };
+  const run = (): void => {
+    clearTimeout(timer);
+    running = go();
+  };
+  timer = setTimeout(run, intervalMs);
+  return {
+    wake() {
+      if (stopping.signal.aborted) return;
+      if (running === undefined) run();
+      else again = true;
+    },
+    async [Symbol.asyncDispose]() {
+      stopping.abort();
+      clearTimeout(timer);
+      await running;
+    },
+  };
+}

@@ -1,0 +1,144 @@
+import type { StoredMsg } from "@nats-io/jetstream";
+import type { Nats } from "./connection.ts";
+import { isMessageGone, isNothingFound, isTooManyResults } from "./errors.ts";
+
+/** Messages read at a time where the server refuses to give all in one answer. */
+const pageMessages = 500;
+
+interface BatchQuery {
+  readonly filter: string;
+  /** First sequence to look at. */
+  readonly fromSequence: number;
+  readonly maxMessages: number;
+  readonly maxBytes?: number;
+}
+
+/** The newest message of each subject that matches one of the filters, in the order of their sequences. */
+export async function lastMessages(
+  nats: Nats,
+  stream: string,
+  filters: readonly string[],
+): Promise<readonly StoredMsg[]> {
+  if (filters.length === 0) return [];
+  try {
+    return await direct(nats, stream, (callback) => ({
+      multi_last: [...filters],
+      batch: 1024,
+      callback,
+    }));
+  } catch (error) {
+    if (!isTooManyResults(error)) throw error;
+    const found: StoredMsg[] = [];
+    for (const filter of filters) {
+      for await (const message of allMessages(nats, stream, filter)) found.push(message);
+    }
+    return found.sort((a, b) => a.seq - b.seq);
+  }
+}
+
+/** Up to `maxMessages` messages that match, in order, from a sequence on. */
+export function batch(
+  nats: Nats,
+  stream: string,
+  query: BatchQuery,
+): Promise<readonly StoredMsg[]> {
+  return direct(nats, stream, (callback) => ({
+    seq: query.fromSequence,
+    next_by_subj: query.filter,
+    batch: query.maxMessages,
+    ...(query.maxBytes === undefined ? {} : { max_bytes: query.maxBytes }),
+    callback,
+  }));
+}
+
+/** All messages that match, in order, read page by page. */
+export async function* allMessages(
+  nats: Nats,
+  stream: string,
+  filter: string,
+  fromSequence = 1,
+): AsyncGenerator<StoredMsg> {
+  let next = fromSequence;
+  for (;;) {
+    const page = await batch(nats, stream, {
+      filter,
+      fromSequence: next,
+      maxMessages: pageMessages,
+      maxBytes: 8_388_608,
+    });
+    yield* page;
+    const last = page.at(-1);
+    if (last === undefined || last.pending === 0) return;
+    next = last.seq + 1;
+  }
+}
+
+/** Subjects that hold a message now, from the leader. */
+export async function subjectsIn(
+  nats: Nats,
+  stream: string,
+  filter: string,
+): Promise<readonly string[]> {
+  const info = await nats.attempt("listing", () =>
+    nats.jsm.streams.info(stream, { subjects_filter: filter }),
+  );
+  return Object.keys(info.state.subjects ?? {});
+}
+
+/** Sequence of the stream's newest message, from the leader; 0 when it never had one. */
+export async function lastSequence(nats: Nats, stream: string): Promise<number> {
+  const info = await nats.attempt("reading", () => nats.jsm.streams.info(stream));
+  return info.state.last_seq;
+}
+
+type DirectCallback = (done: { readonly err?: Error } | null, message: StoredMsg) => void;
+type DirectQuery = Parameters<Nats["jsm"]["direct"]["getBatch"]>[1] & object;
+
+/** The library's iterator form leaves its subscription behind; the callback form does not. */
+function direct(
+  nats: Nats,
+  stream: string,
+  query: (callback: DirectCallback) => object,
+): Promise<readonly StoredMsg[]> {
+  return nats.attempt("reading", () => {
+    const found: StoredMsg[] = [];
+    return new Promise<readonly StoredMsg[]>((resolve, reject) => {
+      const options = query((done, message) => {
+        if (done === null) found.push(message);
+        else if (done.err === undefined || isNothingFound(done.err)) resolve(found);
+        else reject(done.err);
+      });
+      nats.jsm.direct.getBatch(stream, options as DirectQuery).catch(reject);
+    });
+  });
+}
+
+/** As {@link lastMessages} for one filter, and sure to see everything acknowledged before the call, on a cluster too. */
+export async function leaderMessages(
+  nats: Nats,
+  stream: string,
+  filter: string,
+): Promise<readonly StoredMsg[]> {
+  // A stream that is not replicated answers direct reads from the one place it has.
+  if (!nats.isClustered) return lastMessages(nats, stream, [filter]);
+  const subjects = await subjectsIn(nats, stream, filter);
+  const found = await Promise.all(subjects.map((subject) => leaderMessage(nats, stream, subject)));
+  return found.filter((message) => message !== undefined).sort((a, b) => a.seq - b.seq);
+}
+
+/** The newest message of one subject, from the leader. */
+export async function leaderMessage(
+  nats: Nats,
+  stream: string,
+  subject: string,
+): Promise<StoredMsg | undefined> {
+  const found = await nats.attempt("reading", async () => {
+    try {
+      return await nats.jsm.streams.getMessage(stream, { last_by_subj: subject });
+    } catch (error) {
+      if (isMessageGone(error)) return null;
+      throw error;
+    }
+  });
+  return found ?? undefined;
+}

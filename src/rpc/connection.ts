@@ -1,0 +1,28 @@
+import { createContextKey, type ContextKey } from "@connectrpc/connect";
+
+/** What a handler may know of, and do with, the connection that its call came over. */
+export interface Connection {
+  /**
+   * Sends the headers of a streamed answer at once instead of together with its first message, which may be hours away.
+   * To be called at most once, after every check that may refuse; later changes of the headers are lost.
+   */
+  sendHeaders(responseHeader: Headers): void;
+  /**
+   * Calls the listener whenever the client's HTTP/2 connection answers a PING; never over HTTP/1.1. Returns the way to
+   * stop. All streams of a connection hear of the same PING.
+   */
+  onAlive(listener: () => void): () => void;
+  /** Aborts when the server drains: every stream is then to end with SHUTTING_DOWN. */
+  readonly closing: AbortSignal;
+}
+
+/** For calls that came over no connection, as in tests with an in-memory transport. */
+const none: Connection = {
+  sendHeaders: () => undefined,
+  onAlive: () => () => undefined,
+  closing: new AbortController().signal,
+};
+
+export const connectionKey: ContextKey<Connection> = createContextKey<Connection>(none, {
+  description: "connection of this call",
+});

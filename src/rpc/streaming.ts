@@ -1,0 +1,41 @@
+import type { HandlerContext } from "@connectrpc/connect";
+import { RouterError } from "../domain/errors.ts";
+import { connectionKey } from "./connection.ts";
+
+/** A server stream that has begun: its headers are out. */
+export interface OpenStream {
+  /** Aborts when the client leaves or the server drains. */
+  readonly signal: AbortSignal;
+  /** Called whenever the client's connection proves that it is alive. Returns the way to stop. */
+  readonly onAlive: (listener: () => void) => () => void;
+}
+
+/** Aborts when the client leaves or the server drains; for what is acquired before the stream begins. */
+export function streamSignal(context: HandlerContext): AbortSignal {
+  return AbortSignal.any([context.signal, context.values.get(connectionKey).closing]);
+}
+
+/**
+ * Sends the headers at once, so that a subscriber knows that it is subscribed before anything comes. Best called after
+ * the checks that may refuse.
+ */
+export function openStream(context: HandlerContext): OpenStream {
+  const connection = context.values.get(connectionKey);
+  connection.sendHeaders(context.responseHeader);
+  return {
+    signal: streamSignal(context),
+    onAlive: (listener) => connection.onAlive(listener),
+  };
+}
+
+/** Gives the items over as wire messages; a stream that the drain cut short ends `unavailable`. */
+export async function* relay<Item, Wire>(
+  context: HandlerContext,
+  items: AsyncIterable<Item>,
+  translate: (item: Item) => Wire,
+): AsyncGenerator<Wire> {
+  for await (const item of items) yield translate(item);
+  if (context.values.get(connectionKey).closing.aborted) {
+    throw new RouterError("SHUTTING_DOWN", "this router stops", { retryAfterMs: 1_000 });
+  }
+}

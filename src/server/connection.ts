@@ -1,0 +1,47 @@
+import type { OutgoingHttpHeaders } from "node:http";
+import type { FastifyReply } from "fastify";
+import { type DualServer, http2StreamOf } from "./dual-server.ts";
+
+/** What a call may know of, and do with, the connection it came over; rpc/ has the same shape for its handlers. */
+export interface Connection {
+  /** Sends the headers of a streamed answer at once, instead of together with its first message. */
+  sendHeaders(responseHeader: Headers): void;
+  /** Calls the listener whenever the HTTP/2 connection answers a PING. Returns the way to stop. */
+  onAlive(listener: () => void): () => void;
+  /** Aborts when the server drains. */
+  readonly closing: AbortSignal;
+}
+
+/** Headers of the answer together with those that hooks (CORS) have put on the reply. */
+export function answerHeaders(
+  reply: FastifyReply,
+  responseHeader: Headers | undefined,
+): OutgoingHttpHeaders {
+  const headers: OutgoingHttpHeaders = {};
+  for (const [name, value] of Object.entries(reply.getHeaders())) {
+    if (value !== undefined) headers[name] = value;
+  }
+  responseHeader?.forEach((value, name) => (headers[name] = value));
+  return headers;
+}
+
+export function connectionOf(
+  reply: FastifyReply,
+  server: DualServer,
+  closing: AbortSignal,
+): Connection {
+  const response = reply.raw;
+  return {
+    closing,
+    sendHeaders(responseHeader) {
+      if (response.headersSent || response.writableEnded) return;
+      response.writeHead(200, answerHeaders(reply, responseHeader));
+      // HTTP/1.1 keeps them back for the first bytes of the body.
+      response.flushHeaders();
+    },
+    onAlive(listener) {
+      const session = http2StreamOf(response)?.session;
+      return session === undefined ? () => undefined : server.onAlive(session, listener);
+    },
+  };
+}

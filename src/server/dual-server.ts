@@ -1,0 +1,154 @@
+import * as http from "node:http";
+import * as http2 from "node:http2";
+import * as net from "node:net";
+import * as tls from "node:tls";
+import { Http2Sessions } from "./http2-sessions.ts";
+import { connectionWindowBytes, lingerMs } from "./limits.ts";
+import { detectProtocol } from "./preface.ts";
+
+export interface DualServerOptions {
+  /** With it the port speaks TLS only, and ALPN decides; without it cleartext, and the first bytes decide. */
+  readonly tls?: tls.TlsOptions;
+  readonly http1: http.ServerOptions;
+  readonly http2: http2.ServerOptions;
+  readonly maxConnections: number;
+  /** Time for the first bytes of a connection, in milliseconds. */
+  readonly firstBytesMs: number;
+  /** Time between two PINGs on an HTTP/2 connection, in milliseconds. */
+  readonly pingIntervalMs: number;
+}
+
+/** The HTTP/2 stream of an answer, which has the type of HTTP/1.1 whatever it goes over; nothing over HTTP/1.1. */
+export function http2StreamOf(response: http.ServerResponse): http2.ServerHttp2Stream | undefined {
+  return response instanceof http2.Http2ServerResponse ? response.stream : undefined;
+}
+
+/** How often a draining server looks for HTTP/1.1 connections that have become idle. */
+const idleSweepMs = 50;
+
+/** One TCP port for HTTP/1.1 and HTTP/2: hands each connection to an inner server that does not listen itself. */
+export class DualServer extends net.Server {
+  readonly #options: DualServerOptions;
+  readonly #http1: http.Server;
+  readonly #http2: http2.Http2Server;
+  readonly #tls: tls.Server | undefined;
+  readonly #sessions = new Http2Sessions();
+  readonly #sockets = new Set<net.Socket>();
+  /** Connections that have not said yet what they speak. */
+  readonly #undecided = new Set<net.Socket>();
+  #drained: Promise<void> | undefined;
+
+  constructor(
+    handler: (request: http.IncomingMessage, response: http.ServerResponse) => void,
+    options: DualServerOptions,
+  ) {
+    // Half-open is what an inner http server expects of its sockets.
+    super({ allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 });
+    this.#options = options;
+    this.maxConnections = options.maxConnections;
+    this.#http1 = http.createServer(options.http1, handler);
+    // What Node's compatible classes lack of the HTTP/1.1 ones, nothing here and in Fastify uses.
+    this.#http2 = http2.createServer(options.http2, (request, response) =>
+      handler(
+        request as unknown as http.IncomingMessage,
+        response as unknown as http.ServerResponse,
+      ),
+    );
+    this.#http2.on("session", (session) => this.#admit(session));
+    this.#tls = options.tls === undefined ? undefined : this.#createTlsServer(options.tls);
+    this.on("connection", (socket) => this.#accept(socket));
+    this.once("listening", () => this.#start());
+  }
+
+  /** Calls the listener whenever the HTTP/2 connection answers a PING. Returns the way to stop. */
+  onAlive(session: http2.Http2Session, listener: () => void): () => void {
+    return this.#sessions.onAlive(session, listener);
+  }
+
+  /**
+   * Takes no further connections, tells the clients so, and resolves when all have ended: those without a call at once,
+   * the others with their last call, all of them after `graceMs`. Later calls share the first one's promise.
+   */
+  drain(graceMs: number): Promise<void> {
+    this.#drained ??= this.#drain(graceMs);
+    return this.#drained;
+  }
+
+  async #drain(graceMs: number): Promise<void> {
+    // An error says that the server was not listening, and then there is nothing to wait for.
+    const closed = new Promise<void>((resolve) => this.close(() => resolve()));
+    this.#endIdle();
+    const sweep = setInterval(() => this.#endIdle(), idleSweepMs);
+    const cut = setTimeout(() => this.#destroyAll(), graceMs);
+    await closed;
+    clearInterval(sweep);
+    clearTimeout(cut);
+    // Never listening, it answers with an error that nobody needs; what it does is to stop its timer.
+    this.#http1.close(() => undefined);
+  }
+
+  #start(): void {
+    // Only a listening http server watches its connections, which is what its time-outs rest on.
+    this.#http1.emit("listening");
+    const pings = setInterval(() => this.#sessions.pingAll(), this.#options.pingIntervalMs);
+    this.once("close", () => clearInterval(pings));
+  }
+
+  #accept(socket: net.Socket): void {
+    this.#sockets.add(socket);
+    socket.once("close", () => this.#sockets.delete(socket));
+    // A reset may come while no inner server listens yet or any more; "close" follows and says all.
+    socket.on("error", () => undefined);
+    if (this.#tls !== undefined) {
+      this.#tls.emit("connection", socket);
+      return;
+    }
+    this.#undecided.add(socket);
+    socket.once("close", () => this.#undecided.delete(socket));
+    detectProtocol(socket, this.#options.firstBytesMs, (protocol) => {
+      this.#undecided.delete(socket);
+      this.#serve(socket, protocol);
+    });
+  }
+
+  #serve(socket: net.Socket, protocol: "http1" | "http2"): void {
+    if (protocol === "http1") {
+      this.#http1.emit("connection", socket);
+    } else {
+      socket.allowHalfOpen = false;
+      // A client may leave a finished connection open, and Node would wait for it for ever.
+      socket.once("finish", () => setTimeout(() => socket.destroy(), lingerMs).unref());
+      this.#http2.emit("connection", socket);
+    }
+  }
+
+  #createTlsServer(options: tls.TlsOptions): tls.Server {
+    const settings: tls.TlsOptions = {
+      ALPNProtocols: ["h2", "http/1.1"],
+      handshakeTimeout: this.#options.firstBytesMs,
+      ...options,
+    };
+    const server = tls.createServer(settings, (socket) =>
+      this.#serve(socket, socket.alpnProtocol === "h2" ? "http2" : "http1"),
+    );
+    server.on("tlsClientError", (_error, socket) => socket.destroy());
+    return server;
+  }
+
+  #admit(session: http2.ServerHttp2Session): void {
+    this.#sessions.add(session);
+    session.setLocalWindowSize(connectionWindowBytes);
+    if (this.#drained !== undefined) session.close();
+  }
+
+  #endIdle(): void {
+    this.#http1.closeIdleConnections();
+    this.#sessions.closeAll();
+    for (const socket of this.#undecided) socket.destroy();
+  }
+
+  #destroyAll(): void {
+    this.#sessions.destroyAll();
+    for (const socket of this.#sockets) socket.destroy();
+  }
+}

@@ -1,0 +1,41 @@
+import type * as net from "node:net";
+
+/** What every HTTP/2 connection begins with (RFC 9113, section 3.4); no HTTP/1.1 request does. */
+const preface = Buffer.from("PRI * HTTP/2.0\r\n");
+
+/**
+ * Finds out from its first bytes which protocol a socket speaks, and leaves the bytes in it. Destroys the socket if it
+ * ends, or says too little within `timeoutMs`.
+ */
+export function detectProtocol(
+  socket: net.Socket,
+  timeoutMs: number,
+  decided: (protocol: "http1" | "http2") => void,
+): void {
+  let received = Buffer.alloc(0);
+  const stop = (): void => {
+    clearTimeout(timer);
+    socket.off("readable", read);
+    socket.off("end", giveUp);
+    socket.off("close", stop);
+  };
+  const giveUp = (): void => {
+    stop();
+    socket.destroy();
+  };
+  const read = (): void => {
+    const chunk = socket.read() as Buffer | null;
+    if (chunk === null) return;
+    received = Buffer.concat([received, chunk]);
+    const length = Math.min(received.length, preface.length);
+    const isPreface = preface.subarray(0, length).equals(received.subarray(0, length));
+    if (isPreface && length < preface.length) return;
+    stop();
+    socket.unshift(received);
+    decided(isPreface ? "http2" : "http1");
+  };
+  const timer = setTimeout(giveUp, timeoutMs);
+  socket.on("readable", read);
+  socket.on("end", giveUp);
+  socket.on("close", stop);
+}
