@@ -51,11 +51,11 @@ const buildTimeoutMs = 600_000;
 export async function findNatsServer(options: NatsBinaryOptions): Promise<NatsBinary> {
   const failures: string[] = [];
   for (const place of places) {
-    options.signal?.throwIfAborted();
     try {
       const path = await place.find(options);
       return { path, version: await requireNatsServer(path, options.env) };
     } catch (error) {
+      options.signal?.throwIfAborted();
       const failure = `${place.name}: ${error instanceof Error ? error.message : String(error)}`;
       failures.push(failure);
       if (!(error instanceof NothingThere)) options.onProgress(`${failure}; trying the next`);

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { mkdir, open, readdir, readFile, rm } from "node:fs/promises";
+import { mkdir, open, readdir, readFile, rm, type FileHandle } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -43,43 +43,63 @@ export function natsArguments(configPath: string): readonly string[] {
   return ["-c", configPath];
 }
 
-/** Starts a nats-server; resolves when it accepts clients, rejects with NATS_SERVER_FAILED when it ends before. */
+/**
+ * Starts a nats-server; resolves when it accepts clients. Rejects with NATS_SERVER_FAILED when it ends before, with
+ * DATA_DIR_UNUSABLE when its files cannot be written, and with the reason of the signal.
+ */
 export async function startNatsProcess(options: NatsProcessOptions): Promise<NatsProcess> {
   const { config, signal } = options;
   signal?.throwIfAborted();
-  await rm(config.portsDir, { recursive: true, force: true });
-  await mkdir(config.portsDir, { recursive: true });
-  await writeNatsConfig(options.configPath, config);
-  const child = await spawnServer(options);
-  const exited = exitOf(child);
+  const { child, exited } = await spawnServer(options);
   const stop = (): Promise<NatsExit> => stopChild(child, exited);
-  const limits = [AbortSignal.timeout(readyTimeoutMs), ...(signal === undefined ? [] : [signal])];
+  const timeout = AbortSignal.timeout(readyTimeoutMs);
   const waiting = new AbortController();
+  const limits = [timeout, waiting.signal, ...(signal === undefined ? [] : [signal])];
   try {
-    const ready = readyPort(config.portsDir, AbortSignal.any([waiting.signal, ...limits]));
+    const ready = readyPort(config.portsDir, AbortSignal.any(limits));
     const port = await Promise.race([ready, exited.then(() => undefined)]);
     if (child.pid === undefined) throw startFailure(`${options.binaryPath} is no program`);
     if (port === undefined) throw startFailure(await lastLogLine(config.logFile));
     return { pid: child.pid, port, exited, stop, kill: (name) => void child.kill(name) };
   } catch (error) {
     await stop();
-    throw error;
+    throw timeout.aborted ? startFailure(`not ready in ${readyTimeoutMs} ms`) : error;
   } finally {
     waiting.abort();
   }
 }
 
-async function spawnServer(options: NatsProcessOptions): Promise<ChildProcess> {
-  // For what the server says before it has read where to log. A pipe would break, and end it, together with us.
-  const output = await open(options.config.logFile, "a", 0o600);
+interface SpawnedServer {
+  readonly child: ChildProcess;
+  readonly exited: Promise<NatsExit>;
+}
+
+async function spawnServer(options: NatsProcessOptions): Promise<SpawnedServer> {
+  const output = await prepareFiles(options);
   try {
-    return spawn(options.binaryPath, natsArguments(options.configPath), {
+    const child = spawn(options.binaryPath, natsArguments(options.configPath), {
       stdio: ["ignore", output.fd, output.fd],
       detached: options.detached,
       windowsHide: true,
     });
+    // Listened to before anything is awaited, or a program that cannot be started would be an error nobody caught.
+    return { child, exited: exitOf(child) };
   } finally {
     await output.close();
+  }
+}
+
+/** Resolves with the log, for what the server says before it has read where to log. A pipe would break with us, and end it. */
+async function prepareFiles({ config, configPath }: NatsProcessOptions): Promise<FileHandle> {
+  try {
+    await rm(config.portsDir, { recursive: true, force: true });
+    await mkdir(config.portsDir, { recursive: true });
+    await writeNatsConfig(configPath, config);
+    return await open(config.logFile, "a", 0o600);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const what = `cannot write the files of nats-server beside ${configPath} (${code})`;
+    throw new BrokerStartError("DATA_DIR_UNUSABLE", what, error);
   }
 }
 

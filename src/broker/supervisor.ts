@@ -12,7 +12,7 @@ export interface SupervisorOptions {
 }
 
 /** Time, passed in so that a test can turn it. */
-export interface Timing {
+interface Timing {
   /** Milliseconds since some moment. */
   nowMs(): number;
   /** Rejects when the signal is aborted. */
@@ -37,15 +37,15 @@ const longestPauseMs = 5_000;
 export function superviseNats(options: SupervisorOptions): Supervisor {
   const stopping = new AbortController();
   let current = options.first;
-  const { nowMs } = options.timing ?? machineTiming;
+  const { timing = machineTiming } = options;
   const loop = async (): Promise<void> => {
     let tries = 0;
     while (!stopping.signal.aborted) {
-      const readySinceMs = nowMs();
+      const readySinceMs = timing.nowMs();
       const exit = await current.exited;
       if (stopping.signal.aborted) return;
       options.logger.error({ pid: current.pid, ...exit }, "nats-server ended, starting it again");
-      if (nowMs() - readySinceMs > settledMs) tries = 0;
+      if (timing.nowMs() - readySinceMs > settledMs) tries = 0;
       const next = await startAgain(options, tries, stopping.signal);
       if (next === undefined) return;
       current = next.process;

@@ -95,15 +95,30 @@ export async function writeOnce(
 }
 
 /** Notes that a message is being given out; not awaited, since a lost note only undercounts. */
-export function noteDelivered(
-  nats: Nats,
-  box: Mailbox,
-  { messageId, body }: { readonly messageId: string; readonly body: DeliveredBody },
-): void {
+export function noteDelivered(nats: Nats, delivery: Delivered): void {
   if (nats.nc.isClosed()) return;
-  nats.nc.publish(subjects.delivery(box, messageId, "dlv"), encodeRecord(body), {
-    headers: ttlHeaders(nats, body.facts),
+  nats.nc.publish(deliveredSubject(delivery), encodeRecord(delivery.body), {
+    headers: ttlHeaders(nats, delivery.body.facts),
   });
+}
+
+/** The same, and resolves once the record can be read. */
+export async function recordDelivered(nats: Nats, delivery: Delivered): Promise<void> {
+  await nats.attempt("recording a delivery", () =>
+    nats.js.publish(deliveredSubject(delivery), encodeRecord(delivery.body), {
+      ttl: recordTtl(nats, delivery.body.facts),
+    }),
+  );
+}
+
+export interface Delivered {
+  readonly box: Mailbox;
+  readonly messageId: string;
+  readonly body: DeliveredBody;
+}
+
+function deliveredSubject({ box, messageId }: Delivered): string {
+  return subjects.delivery(box, messageId, "dlv");
 }
 
 function ttlHeaders(nats: Nats, facts: MessageFacts): MsgHdrs {

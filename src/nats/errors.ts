@@ -1,5 +1,5 @@
 import { JetStreamApiError } from "@nats-io/jetstream";
-import { JetStreamStatusError } from "@nats-io/jetstream/internal";
+import { jserrors, JetStreamStatusError } from "@nats-io/jetstream/internal";
 import { errors } from "@nats-io/transport-node";
 
 /** Codes of the JetStream API (server/errors.json of nats-server 2.15). */
@@ -59,6 +59,8 @@ export function isTransient(error: unknown): boolean {
     return error.status >= 500 && !isMessageGone(error);
   }
   if (error instanceof JetStreamStatusError) return error.code >= 500;
+  // So the client says when nobody answers for a stream, as while a server starts.
+  if (error instanceof jserrors.JetStreamNotEnabled) return true;
   return (
     error instanceof errors.TimeoutError ||
     error instanceof errors.NoRespondersError ||

@@ -6,10 +6,10 @@ import { retentionMs } from "../domain/sessions/session.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { ttlOf } from "./bucket.ts";
 import type { Nats } from "./connection.ts";
-import { isMessageGone, isWrongLastSequence } from "./errors.ts";
+import { isWrongLastSequence } from "./errors.ts";
 import { openEventFeed, type EventFeed } from "./event-feed.ts";
 import { decodeRecord, encodeRecord } from "./json.ts";
-import { allMessages, lastMessages, lastSequence } from "./reading.ts";
+import { allMessages, lastMessages, lastSequence, leaderMessage } from "./reading.ts";
 import { streams, subjects } from "./subjects.ts";
 
 /** How often an event is offered again, 20 ms apart, when another one is in the way that cannot be read. */
@@ -89,15 +89,8 @@ async function publish(nats: Nats, record: EventRecord, ttlMs: number): Promise<
 }
 
 async function newest(nats: Nats, subject: string): Promise<StoredEvent | undefined> {
-  const message = await nats.attempt("reading an event", async () => {
-    try {
-      return await nats.jsm.streams.getMessage(streams.events, { last_by_subj: subject });
-    } catch (error) {
-      if (isMessageGone(error)) return null;
-      throw error;
-    }
-  });
-  return message === null ? undefined : decode(message.data, message.seq);
+  const message = await leaderMessage(nats, streams.events, subject);
+  return message === undefined ? undefined : decode(message.data, message.seq);
 }
 
 /** An event outlives its session by the retention; one of no session may claim no more than the longest session. */
@@ -151,16 +144,13 @@ async function ofSessions(query: SessionsQuery): Promise<readonly StoredEvent[]>
   const wanted = new Set(sessionIds);
   const recent = feed.recent();
   const found = new Map<number, StoredEvent>();
-  for (const message of await lastMessages(
-    nats,
-    streams.events,
-    sessionIds.map(subjects.eventsOfSession),
-  )) {
+  const filters = sessionIds.map((sessionId) => subjects.eventsOfSession(sessionId));
+  for (const message of await lastMessages(nats, streams.events, filters)) {
     if (message.seq <= upTo) found.set(message.seq, decode(message.data, message.seq));
   }
   for (const event of recent.events) {
-    if (event.sequence <= upTo && wanted.has(event.event.sessionId))
-      found.set(event.sequence, event);
+    const isWanted = event.sequence <= upTo && wanted.has(event.event.sessionId);
+    if (isWanted) found.set(event.sequence, event);
   }
   return [...found.values()].toSorted((a, b) => a.sequence - b.sequence);
 }

@@ -17,8 +17,8 @@ export interface MailboxConsumer extends AsyncDisposable {
   take(): Pulled | undefined;
   refill(allowed: boolean): void;
   isLost(): boolean;
-  /** It was made anew at least once: what it brings may have been given out before. */
-  isRecreated(): boolean;
+  /** Whether the message was there before the consumer was: it may have been given out or settled before. */
+  isBacklog(pulled: Pulled): boolean;
   /**
    * Checks owner and consumer, and makes the consumer anew where it is gone, however long the broker is away; false
    * when a newer stream has taken the mailbox.
@@ -50,9 +50,8 @@ export async function openMailboxConsumer(
 ): Promise<MailboxConsumer> {
   const { nats, owners, box, keepUntil, logger } = options;
   let listener = (): void => undefined;
-  let recreated = false;
   let epoch = await owners.take(box, keepUntil);
-  await createConsumer(options, epoch);
+  let backlog = await createConsumer(options, epoch);
   const pull = (): Puller =>
     startPull({
       nats,
@@ -70,8 +69,7 @@ export async function openMailboxConsumer(
       const renewed = await owners.renew(box, epoch, keepUntil);
       if (renewed === undefined) return false;
       epoch = renewed;
-      recreated = true;
-      await createConsumer(options, epoch);
+      backlog = await createConsumer(options, epoch);
     }
     puller[Symbol.dispose]();
     puller = pull();
@@ -85,7 +83,7 @@ export async function openMailboxConsumer(
     take: () => puller.take(),
     refill: (allowed) => puller.refill(allowed),
     isLost: () => puller.isLost(),
-    isRecreated: () => recreated,
+    isBacklog: ({ consumerSequence }) => consumerSequence <= backlog,
     async recover(signal) {
       while (!signal.aborted) {
         try {
@@ -114,9 +112,10 @@ function consumerName(box: Mailbox, epoch: number): string {
   return `${mailboxHash(box)}-${epoch}`;
 }
 
-async function createConsumer(options: MailboxConsumerOptions, epoch: number): Promise<void> {
+/** Resolves with the number of messages that are there already. */
+async function createConsumer(options: MailboxConsumerOptions, epoch: number): Promise<number> {
   const { nats, box } = options;
-  await nats.attempt("opening a mailbox", () =>
+  const info = await nats.attempt("opening a mailbox", () =>
     nats.jsm.consumers.add(streams.messages, {
       name: consumerName(box, epoch),
       filter_subject: subjects.mailbox(box),
@@ -130,6 +129,7 @@ async function createConsumer(options: MailboxConsumerOptions, epoch: number): P
       mem_storage: true,
     }),
   );
+  return info.num_pending;
 }
 
 async function consumerExists(nats: Nats, name: string): Promise<boolean> {

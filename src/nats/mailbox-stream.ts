@@ -79,7 +79,9 @@ export function createMailboxStream(options: MailboxStreamOptions): MailboxStrea
     const nowMs = nats.clock.nowMs();
     const known = checked.get(pulled);
     if (known !== undefined) return nowMs - known.atMs > freshMs;
-    return pulled.deliveryCount > 1 || consumer.isRecreated() || nowMs - pulled.storedAt > freshMs;
+    return (
+      pulled.deliveryCount > 1 || consumer.isBacklog(pulled) || nowMs - pulled.storedAt > freshMs
+    );
   };
 
   /** Reads the records of the next messages that may have been settled elsewhere. */
@@ -98,7 +100,8 @@ export function createMailboxStream(options: MailboxStreamOptions): MailboxStrea
     const nowMs = nats.clock.nowMs();
     options.facts.set(box, message.messageId, facts);
     options.creationClock.saw(box.sessionId, message.createdAt);
-    noteDelivered(nats, box, {
+    noteDelivered(nats, {
+      box,
       messageId: message.messageId,
       body: {
         facts,

@@ -15,7 +15,7 @@ import {
 } from "../domain/messages/message.ts";
 import type { Nats } from "./connection.ts";
 import { foldRecords, type ClaimBody } from "./delivery-codec.ts";
-import { noteDelivered, writeOnce } from "./delivery-log.ts";
+import { recordDelivered, writeOnce } from "./delivery-log.ts";
 import type { FactsCache } from "./facts-cache.ts";
 import type { FanOut } from "./fan-out.ts";
 import { decodeRecord } from "./json.ts";
@@ -76,42 +76,53 @@ async function trace(
 
 /** Copies are read this many bytes at a time while looking for unsettled ones. */
 const pageBytes = 4_194_304;
+const pageMessages = 100;
 
 async function pending(
-  { nats, facts, creationClock }: MessageStoreOptions,
+  options: MessageStoreOptions,
   box: Mailbox,
   query: PendingQuery,
 ): Promise<readonly Message[]> {
-  const found: Message[] = [];
-  let bytes = 0;
+  const polled: PolledCopy[] = [];
+  for await (const copy of unsettledCopies(options.nats, box, query.createdAfter)) {
+    if (polled.length === query.maxMessages) break;
+    const bytes = [...polled, copy].reduce((sum, { message }) => sum + encodedBytes(message), 0);
+    if (polled.length > 0 && bytes > query.maxBytes) break;
+    polled.push(copy);
+  }
+  await Promise.all(polled.map((copy) => recordPolled(options.nats, box, copy)));
+  for (const { message, facts } of polled) {
+    options.facts.set(box, message.messageId, facts);
+    options.creationClock.saw(box.sessionId, message.createdAt);
+  }
+  return polled.map(({ message }) => message);
+}
+
+/** In order, read page by page. */
+async function* unsettledCopies(
+  nats: Nats,
+  box: Mailbox,
+  createdAfter: number,
+): AsyncGenerator<PolledCopy> {
   let fromSequence = 1;
   for (;;) {
     const page = await batch(nats, streams.messages, {
       filter: subjects.mailbox(box),
       fromSequence,
-      maxMessages: query.maxMessages,
+      maxMessages: pageMessages,
       maxBytes: pageBytes,
     });
-    const copies = page.map((stored) => ({ ...decodeStored(stored), copySequence: stored.seq }));
-    const wanted = copies.filter(({ message }) => message.createdAt > query.createdAfter);
-    const records = await recordsOf(
-      nats,
-      box,
-      wanted.map(({ message }) => message.messageId),
-    );
-    for (const copy of wanted) {
+    const copies = page
+      .map((stored) => ({ ...decodeStored(stored), copySequence: stored.seq }))
+      .filter(({ message }) => message.createdAt > createdAfter);
+    const ids = copies.map(({ message }) => message.messageId);
+    const records = await recordsOf(nats, box, ids);
+    for (const copy of copies) {
       const known = records.get(copy.message.messageId) ?? noRecords;
-      if (isSettled(known)) continue;
-      bytes += encodedBytes(copy.message);
-      if (found.length === query.maxMessages) return found;
-      if (found.length > 0 && bytes > query.maxBytes) return found;
-      found.push(copy.message);
-      facts.set(box, copy.message.messageId, copy.facts);
-      creationClock.saw(box.sessionId, copy.message.createdAt);
-      notePolled(nats, box, { ...copy, known });
+      if (!isSettled(known)) yield { ...copy, known };
     }
     const last = page.at(-1);
-    if (last === undefined || last.pending === 0) return found;
+    if (last === undefined || last.pending === 0) return;
     fromSequence = last.seq + 1;
   }
 }
@@ -124,14 +135,15 @@ interface PolledCopy {
 }
 
 /** A poll is a delivery of its own only where there was none, or where the last one was refused. */
-function notePolled(
+async function recordPolled(
   nats: Nats,
   box: Mailbox,
   { message, facts, copySequence, known }: PolledCopy,
-): void {
+): Promise<void> {
   if (isDeliveredSinceRefusal(known)) return;
   const nowMs = nats.clock.nowMs();
-  noteDelivered(nats, box, {
+  await recordDelivered(nats, {
+    box,
     messageId: message.messageId,
     body: {
       facts,

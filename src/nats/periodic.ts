@@ -7,6 +7,9 @@ export interface PeriodicOptions {
   readonly logger: Logger;
 }
 
+/** A run that failed is followed by the next one after at most this long. */
+const retryMs = 250;
+
 /** A task that is run again and again, never twice at a time. What it throws is logged; the next run tries again. */
 export interface Periodic extends AsyncDisposable {
   /** Runs the task now, or once more after the run that is under way. */
@@ -20,20 +23,23 @@ export function startPeriodic(task: () => Promise<void>, options: PeriodicOption
   let running: Promise<void> | undefined;
   let again = false;
   const stopping = new AbortController();
-  const once = async (): Promise<void> => {
+  const once = async (): Promise<number> => {
     try {
       await task();
+      return intervalMs;
     } catch (error) {
       logger.debug({ err: error }, `${what}: trying again`);
+      return Math.min(intervalMs, retryMs);
     }
   };
   const go = async (): Promise<void> => {
+    let pauseMs: number;
     do {
       again = false;
-      await once();
+      pauseMs = await once();
     } while (again && !stopping.signal.aborted);
     running = undefined;
-    if (!stopping.signal.aborted) timer = setTimeout(run, intervalMs);
+    if (!stopping.signal.aborted) timer = setTimeout(run, pauseMs);
   };
   const run = (): void => {
     clearTimeout(timer);

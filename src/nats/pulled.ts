@@ -8,6 +8,8 @@ export interface Pulled {
   readonly data: Uint8Array;
   /** Place in the stream. */
   readonly sequence: number;
+  /** Place among all deliveries of this consumer, from 1. */
+  readonly consumerSequence: number;
   /** How often this consumer gave it out, from 1. */
   readonly deliveryCount: number;
   /** Unix milliseconds at which it was stored. */
@@ -28,7 +30,7 @@ export function toPulled(nats: Nats, message: Msg): Pulled {
   const reply = message.reply ?? "";
   const tokens = reply.split(".");
   const start = tokens.length > 9 ? 6 : 4;
-  const [count, sequence, , storedNanos] = tokens.slice(start);
+  const [count, sequence, consumerSequence, storedNanos] = tokens.slice(start);
   const answer = (body: string): void => {
     if (!nats.nc.isClosed()) nats.nc.publish(reply, body);
   };
@@ -37,6 +39,7 @@ export function toPulled(nats: Nats, message: Msg): Pulled {
     headers: message.headers,
     data: message.data,
     sequence: Number(sequence),
+    consumerSequence: Number(consumerSequence),
     deliveryCount: Number(count),
     // Fewer digits than a double can hold, once the last six are cut.
     storedAt: Number(storedNanos?.slice(0, -6)),

@@ -8,6 +8,7 @@ import {
 } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { Code, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";
+import { file_google_rpc_error_details } from "../../gen/google/rpc/error_details_pb.js";
 import {
   ServerReflection,
   type ServerReflectionRequest,
@@ -52,6 +53,8 @@ export function reflectionRoutes(
 function createCatalogue(services: readonly DescService[]): (question: Question) => Answer {
   const files = new Map<string, DescFile>();
   for (const service of services) collectFiles(service.file, files);
+  // No service names the details of errors, but tools look them up to show them.
+  collectFiles(file_google_rpc_error_details, files);
   const registry = createRegistry(...files.values());
   const names = services.map((service) => ({ name: service.typeName }));
   return (question) => {

@@ -1,11 +1,12 @@
 import { actingParty, type Caller } from "../caller.ts";
+import { withinBudget } from "../call-budget.ts";
 import type { Clock } from "../clock.ts";
 import { RouterError } from "../errors.ts";
 import { requireId } from "../ids.ts";
 import type { PartySessions } from "../parties/party.ts";
 import type { PartyStream, PartyStreams } from "../parties/party-streams.ts";
 import { createEventHub } from "./event-hub.ts";
-import type { EventStore } from "./event-ports.ts";
+import type { EventStore, StoredEvent } from "./event-ports.ts";
 import { EventQueue } from "./event-queue.ts";
 import { createRedaction, type Redact } from "./event-redaction.ts";
 import { replayFrom, replayOf, type Replay } from "./event-replay.ts";
@@ -48,43 +49,61 @@ export interface EventStreamsDeps {
 }
 
 export function createEventStreams(deps: EventStreamsDeps): EventStreams {
-  const { store, partySessions, partyStreams, isRegistered } = deps;
+  const { store, partySessions, partyStreams } = deps;
   const hub = createEventHub(store);
   const redact = createRedaction(deps.directory, deps.clock);
+
+  const begin = async (request: EventStreamRequest): Promise<EventStream> => {
+    const { partyId, eventTypes, lastEventId } = request;
+    const last = await requireParty(deps, request);
+    const queue = new EventQueue(queuedEvents);
+    const wanted = matcher(partyId, eventTypes);
+    const { after, leave } = hub.join(partyId, (stored) => {
+      if (wanted(stored.event)) queue.push(stored);
+    });
+    let entry: PartyStream | undefined;
+    try {
+      entry = await partyStreams.enter(partyId, eventTypes);
+      const replay =
+        last === undefined
+          ? await replayOf(partySessions, partyId, { withEnded: lastEventId !== "" })
+          : replayFrom(last.sequence);
+      return eventStream({ store, redact, partyId, wanted, queue, after, replay, leave, entry });
+    } catch (error) {
+      leave();
+      await entry?.[Symbol.asyncDispose]();
+      throw error;
+    }
+  };
   return {
     async open(caller, request) {
-      const partyId = actingParty(caller, requireId("party_id", request.partyId));
-      const eventTypes = requireTypes(request.eventTypes);
-      const lastEventId = request.lastEventId;
-      if (lastEventId !== "") requireId("Last-Event-ID", lastEventId);
-      const [registered, last] = await Promise.all([
-        isRegistered(partyId),
-        lastEventId === "" ? undefined : store.find(lastEventId),
-      ]);
-      if (!registered) {
-        throw new RouterError("NOT_REGISTERED", "party_id must be registered first");
-      }
-      const queue = new EventQueue(queuedEvents);
-      const wanted = matcher(partyId, eventTypes);
-      const { after, leave } = hub.join(partyId, (stored) => {
-        if (wanted(stored.event)) queue.push(stored);
-      });
-      let entry: PartyStream | undefined;
+      actingParty(caller, requireId("party_id", request.partyId));
+      requireTypes(request.eventTypes);
+      if (request.lastEventId !== "") requireId("Last-Event-ID", request.lastEventId);
+      const beginning = begin(request);
       try {
-        entry = await partyStreams.enter(partyId, eventTypes);
-        const replay =
-          last === undefined
-            ? await replayOf(partySessions, partyId, { withEnded: lastEventId !== "" })
-            : replayFrom(last.sequence);
-        return eventStream({ store, redact, partyId, wanted, queue, after, replay, leave, entry });
+        return await withinBudget("subscribing to events", beginning);
       } catch (error) {
-        leave();
-        await entry?.[Symbol.asyncDispose]();
+        // One that comes too late has no reader any more.
+        beginning.then((stream) => stream[Symbol.asyncDispose](), ignore);
         throw error;
       }
     },
     [Symbol.dispose]: () => hub[Symbol.dispose](),
   };
+}
+
+/** Refuses a party that is not registered; resolves with the last event it has, where that is still known. */
+async function requireParty(
+  { store, isRegistered }: EventStreamsDeps,
+  { partyId, lastEventId }: EventStreamRequest,
+): Promise<StoredEvent | undefined> {
+  const [registered, last] = await Promise.all([
+    isRegistered(partyId),
+    lastEventId === "" ? undefined : store.find(lastEventId),
+  ]);
+  if (registered) return last;
+  throw new RouterError("NOT_REGISTERED", "party_id must be registered first");
 }
 
 interface Opened {
@@ -144,9 +163,13 @@ function matcher(partyId: string, eventTypes: readonly string[]): (event: Sessio
     (types.size === 0 || types.has(eventType)) && selectedParties.includes(partyId);
 }
 
-function requireTypes(eventTypes: readonly string[]): readonly string[] {
+function requireTypes(eventTypes: readonly string[]): void {
   if (eventTypes.length > maxEventTypes) {
     throw new RouterError("INVALID_FIELD", `event_types must be at most ${maxEventTypes}`);
   }
-  return eventTypes.map((type) => requireId("event_types", type));
+  for (const type of eventTypes) requireId("event_types", type);
+}
+
+function ignore(): void {
+  // The caller has been told already.
 }

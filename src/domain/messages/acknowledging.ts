@@ -5,7 +5,12 @@ import { messageFailedEvent, type SessionEvent } from "../events/session-event.t
 import { limits, requireId, requireText } from "../ids.ts";
 import { judgeSession, seatIn, type Seat } from "../sessions/session-access.ts";
 import type { SessionStore } from "../sessions/session-ports.ts";
-import { decideRefusal, type RefusalRules } from "./delivery-rules.ts";
+import {
+  decideRefusal,
+  isDeliveredSinceRefusal,
+  isSettled,
+  type RefusalRules,
+} from "./delivery-rules.ts";
 import type { DeliveryKey, DeliveryLog, KnownDelivery, MessageStore } from "./message-ports.ts";
 
 export interface AcknowledgeRequest {
@@ -52,11 +57,30 @@ export function createAcknowledging(options: AcknowledgingOptions): AcknowledgeM
       : await options.log.read(box, messageId);
     if (known === undefined) throw await notTheirs(options.store, sessionId, messageId);
     const delivery = { box, messageId, facts: known.facts };
-    if (!request.success)
-      return refuse(options, { seat, delivery, known, error: request.errorMessage });
+    if (!request.success) {
+      const current = await whenRecorded(options.log, delivery, known);
+      return refuse(options, { seat, delivery, known: current, error: request.errorMessage });
+    }
     const isNew = await options.log.acknowledge(delivery, nowMs);
     return isNew ? "acknowledged" : "already acknowledged";
   };
+}
+
+/** A refusal may be faster than the record of the delivery it refers to; how long that is waited for, in milliseconds. */
+const recordPatienceMs = [2, 10, 40];
+
+async function whenRecorded(
+  log: DeliveryLog,
+  { box, messageId }: DeliveryKey,
+  first: KnownDelivery,
+): Promise<KnownDelivery> {
+  let known = first;
+  for (const delayMs of recordPatienceMs) {
+    if (isSettled(known.records) || isDeliveredSinceRefusal(known.records)) break;
+    await new Promise((resolve) => setTimeout(resolve, delayMs));
+    known = (await log.read(box, messageId)) ?? known;
+  }
+  return known;
 }
 
 interface RefusedDelivery {

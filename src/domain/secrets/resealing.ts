@@ -1,5 +1,4 @@
-import type { ResealableSecrets, SecretKind } from "../sessions/session-ports.ts";
-import type { SessionRecord } from "../sessions/session.ts";
+import type { ResealableSecrets, SecretKind, SessionStore } from "../sessions/session-ports.ts";
 import type { Keyring } from "./keyring.ts";
 import { sealContext } from "./vault.ts";
 
@@ -7,18 +6,29 @@ const kinds: readonly SecretKind[] = ["contact", "share", "tokens", "lent"];
 /** Values worked on at once. */
 const parallel = 16;
 
-export interface Resealing {
+export interface SealsOptions {
+  readonly secrets: ResealableSecrets;
+  readonly keyring: Keyring;
+  readonly sessions: Pick<SessionStore, "all">;
+}
+
+export interface Seals {
   /** Values that are now sealed under the current key, and were not before. */
   readonly resealed: number;
   /** Keys of values that no key of the ring can open. */
   readonly unknownKeyIds: readonly string[];
+  /** Keys of the ring that nothing needs any more: no value, and no session that answers. */
+  readonly unusedKeyIds: readonly string[];
 }
 
-/** Seals everything under the current key. Others may write meanwhile: what they wrote stays, being newer. */
-export async function resealAll(secrets: ResealableSecrets, keyring: Keyring): Promise<Resealing> {
+/**
+ * Seals everything under the current key, and says which keys are left over. To be called at the start, once the
+ * sessions are known. Others may write meanwhile: what they wrote stays, being newer.
+ */
+export async function renewSeals({ secrets, keyring, sessions }: SealsOptions): Promise<Seals> {
   const unknown = new Set<string>();
   let resealed = 0;
-  const reseal = async (kind: SecretKind, id: string): Promise<void> => {
+  const renew = async (kind: SecretKind, id: string): Promise<void> => {
     const known = await secrets.get(kind, id);
     if (known === undefined) return;
     const keyId = keyring.keyIdOf(known);
@@ -31,21 +41,11 @@ export async function resealAll(secrets: ResealableSecrets, keyring: Keyring): P
   for (const kind of kinds) {
     const ids = await secrets.ids(kind);
     for (let done = 0; done < ids.length; done += parallel) {
-      await Promise.all(ids.slice(done, done + parallel).map((id) => reseal(kind, id)));
+      await Promise.all(ids.slice(done, done + parallel).map((id) => renew(kind, id)));
     }
   }
-  return { resealed, unknownKeyIds: [...unknown] };
-}
-
-/**
- * Keys of the ring that nothing needs any more, once everything is sealed under the current one: no session that
- * answers was made with them.
- */
-export function unusedKeyIds(
-  keyring: Keyring,
-  records: Iterable<SessionRecord>,
-): readonly string[] {
   const used = new Set([keyring.currentKeyId]);
-  for (const { keyId } of records) used.add(keyId);
-  return keyring.keyIds.filter((keyId) => !used.has(keyId));
+  for (const { record } of sessions.all()) used.add(record.keyId);
+  const unusedKeyIds = keyring.keyIds.filter((keyId) => !used.has(keyId));
+  return { resealed, unknownKeyIds: [...unknown], unusedKeyIds };
 }

@@ -3,7 +3,7 @@ import { connect, type NatsConnection } from "@nats-io/transport-node";
 import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, realpath, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, realpath, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -12,6 +12,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { BrokerStartError, type BrokerStartReason } from "../../../src/broker/broker-errors.ts";
 import { startManagedNats, type ManagedNats } from "../../../src/broker/managed-nats.ts";
 import { findNatsServer } from "../../../src/broker/nats-binary.ts";
+import { listProcesses } from "../../../src/broker/process-list.ts";
 import { silentLogger } from "../../../src/telemetry/logger.ts";
 
 let binaryPath: string;
@@ -52,21 +53,16 @@ async function stored(nc: NatsConnection): Promise<string | undefined> {
   return message?.string();
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
+/** One that has ended and was not reaped by its parent does not run. */
+async function isRunning(pid: number): Promise<boolean> {
+  const processes = await listProcesses();
+  return processes.some((process) => process.pid === pid);
 }
 
-async function eventually(
-  what: string,
-  condition: () => boolean | Promise<boolean>,
-): Promise<void> {
+async function ended(pid: number): Promise<void> {
   const deadline = performance.now() + 5_000;
-  while (!(await condition())) {
-    assert.ok(performance.now() < deadline, `in 5 s not: ${what}`);
+  while (await isRunning(pid)) {
+    assert.ok(performance.now() < deadline, `process ${pid} does not end`);
     await pause(10);
   }
 }
@@ -77,10 +73,13 @@ interface OtherRouter extends Address {
   readonly pid: number;
 }
 
+/** As a literal for a program. */
+function source(file: string): string {
+  return JSON.stringify(import.meta.resolve(`../../../src/${file}`));
+}
+
 /** Another process that runs a nats-server on the directory. */
 async function startOtherRouter(dataDir: string): Promise<OtherRouter> {
-  const source = (file: string): string =>
-    JSON.stringify(import.meta.resolve(`../../../src/${file}`));
   const program = `
     const { startManagedNats } = await import(${source("broker/managed-nats.ts")});
     const { silentLogger } = await import(${source("telemetry/logger.ts")});
@@ -157,7 +156,7 @@ describe("the managed nats-server", () => {
     const nats = await fixture.start();
     const pid = nats.pid();
     await Promise.all([nats[Symbol.asyncDispose](), nats[Symbol.asyncDispose]()]);
-    assert.equal(isAlive(pid), false);
+    assert.equal(await isRunning(pid), false);
     await using again = await fixture.start();
     assert.notEqual(again.pass, nats.pass);
   });
@@ -166,9 +165,9 @@ describe("the managed nats-server", () => {
     await using fixture = await setup();
     const nats = await fixture.start();
     process.kill(nats.pid(), "SIGKILL");
-    await eventually("ended", () => !isAlive(nats.pid()));
+    await ended(nats.pid());
     await nats[Symbol.asyncDispose]();
-    assert.equal(isAlive(nats.pid()), false);
+    assert.equal(await isRunning(nats.pid()), false);
     await using _ = await fixture.start();
   });
 
@@ -177,9 +176,9 @@ describe("the managed nats-server", () => {
     const killed = await startOtherRouter(fixture.dataDir);
     await store(killed, "survives");
     await endHard(killed.process);
-    assert.equal(isAlive(killed.pid), true);
+    assert.equal(await isRunning(killed.pid), true);
     await using nats = await fixture.start();
-    await eventually("the orphan is gone", () => !isAlive(killed.pid));
+    assert.equal(await isRunning(killed.pid), false);
     const nc = await client(nats);
     assert.equal(await stored(nc), "survives");
     await nc.close();
@@ -219,6 +218,12 @@ describe("the managed nats-server", () => {
     await using fixture = await setup();
     await writeFile(fixture.dataDir, "a file");
     await assert.rejects(fixture.start(), isStartError("DATA_DIR_UNUSABLE", /\(EEXIST\)/));
+  });
+
+  it("reports a directory that cannot be written", async () => {
+    await using fixture = await setup();
+    await mkdir(join(fixture.dataDir, "nats-server.conf"), { recursive: true });
+    await assert.rejects(fixture.start(), isStartError("DATA_DIR_UNUSABLE", /\(EISDIR\)/));
   });
 
   it("reports a program that does not start, and then holds nothing", async () => {

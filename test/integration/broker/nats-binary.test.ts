@@ -64,6 +64,7 @@ async function setup() {
         connectTimeoutMs: 200,
         onProgress: (line) => progress.push(line),
       }),
+    hangUp: () => new Promise((resolve) => server.close(resolve)),
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
       server.close();
@@ -74,10 +75,10 @@ async function setup() {
 
 type Fixture = Awaited<ReturnType<typeof setup>>;
 
-/** The machine of the test may have a nats-server or Go on its PATH; of it only the tools to unpack are lent. */
+/** The machine of the test may have a nats-server or Go on its PATH; of it only what tar and the scripts need is lent. */
 async function linkTools(directory: string): Promise<void> {
   const folders = (process.env["PATH"] ?? "").split(delimiter);
-  for (const tool of ["tar", "gzip"]) {
+  for (const tool of ["tar", "gzip", "chmod"]) {
     for (const from of folders.toReversed()) {
       const isThere = (await readdir(from).catch((): string[] => [])).includes(tool);
       if (isThere) await symlink(join(from, tool), join(directory, tool)).catch(() => undefined);
@@ -234,7 +235,8 @@ describe("the search for a nats-server", () => {
 
   it("says that a host is not there", async () => {
     await using fixture = await setup();
-    const message = await failureOf(fixture.find("http://127.0.0.1:1"));
+    await fixture.hangUp();
+    const message = await failureOf(fixture.find());
     assert.match(message, /SHA256SUMS: ECONNREFUSED/);
   });
 

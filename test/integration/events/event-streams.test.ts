@@ -3,7 +3,13 @@ import { describe, it } from "node:test";
 import { isRouterError } from "../../../src/domain/errors.ts";
 import type { SessionEvent } from "../../../src/domain/events/session-event.ts";
 import { until } from "../../support/until.ts";
-import { listen, open, register, startRouter, type Listening } from "./instances.ts";
+import {
+  listen,
+  open,
+  register,
+  startRouter,
+  type Listening,
+} from "../../support/test-instances.ts";
 
 function anEvent(eventId: string, selectedParties: readonly string[]): SessionEvent {
   return {

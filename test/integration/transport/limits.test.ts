@@ -98,6 +98,33 @@ describe("a request over the limit", () => {
   });
 });
 
+describe("an HTTP/2 connection", () => {
+  it("survives a client that cancels 1,500 streams at once", async () => {
+    await using app = await startApp();
+    const session = http2.connect(app.url);
+    const streams = Array.from({ length: 1_500 }, () => {
+      const stream = session.request({
+        ":method": "POST",
+        ":path": `${service}/SubscribeMessages`,
+        "content-type": "application/grpc",
+      });
+      stream.on("error", () => undefined);
+      stream.end(envelope("\x12\x01a"));
+      return stream;
+    });
+    await until("all are open", () => app.seen.streams === streams.length);
+    for (const stream of streams) stream.close(http2.constants.NGHTTP2_CANCEL);
+    await until("all have ended", () => app.seen.streams === 0);
+    const next = await callOn(session, {
+      path: `${service}/Heartbeat`,
+      headers: { "content-type": "application/json" },
+      body: "{}",
+    });
+    assert.equal(next.status, 200);
+    session.close();
+  });
+});
+
 describe("a deadline", () => {
   it("may be further away than a timer reaches", async () => {
     await using app = await startApp();

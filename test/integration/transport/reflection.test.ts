@@ -57,6 +57,15 @@ describe("reflection", () => {
       }
     });
 
+    it(`${name} describes the details of errors`, async () => {
+      await using app = await startApp();
+      const [answer] = await ask(app, {
+        case: "fileContainingSymbol",
+        value: "google.rpc.ErrorInfo",
+      });
+      assert.equal(answer?.messageResponse.case, "fileDescriptorResponse");
+    });
+
     it(`${name} does not know what is not there`, async () => {
       await using app = await startApp();
       const answers = await ask(

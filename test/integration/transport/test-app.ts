@@ -17,8 +17,8 @@ export interface TestApp extends AsyncDisposable {
   readonly port: number;
   readonly url: string;
   readonly readiness: TestReadiness;
-  /** How often a stream's client has proved to be alive, and how many streams are open. */
-  readonly seen: { alive: number; streams: number };
+  /** How often a stream's client has proved to be alive, how many streams are open, how many slow calls came. */
+  readonly seen: { alive: number; streams: number; slowCalls: number };
   /** Resolve it to let the calls of the party "slow" go on. */
   readonly release: PromiseWithResolvers<void>;
   /** The messages a subscriber is given; by default none, and the stream stays open. */
@@ -52,14 +52,17 @@ export class TestReadiness implements ReadinessSource {
 
 export async function startApp(options: Partial<HttpAppOptions> = {}): Promise<TestApp> {
   const readiness = new TestReadiness();
-  const seen = { alive: 0, streams: 0 };
+  const seen = { alive: 0, streams: 0, slowCalls: 0 };
   const release = Promise.withResolvers<void>();
   const mailbox: TestApp["mailbox"] = { messages: [] };
   const services = (router: ConnectRouter): void => {
     router.service(MessageRouter, {
       async heartbeat(request) {
         if (request.partyId === "refused") throw new RouterError("INVALID_ID", "no such id");
-        if (request.partyId === "slow") await release.promise;
+        if (request.partyId === "slow") {
+          seen.slowCalls += 1;
+          await release.promise;
+        }
         return { success: true, pendingMessages: 0 };
       },
       routeMessage: (request) => ({ success: true, messageId: String(request.payload.length) }),

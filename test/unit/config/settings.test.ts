@@ -21,6 +21,10 @@ function problemsOf(args: readonly string[], env: NodeJS.ProcessEnv = {}): reado
   return assert.fail("the settings are accepted");
 }
 
+function localOrigins(scheme: string): readonly string[] {
+  return ["localhost", "127.0.0.1", "[::1]"].map((host) => `${scheme}://${host}:*`);
+}
+
 type Examples = {
   readonly [Name in keyof Settings]: {
     readonly good: readonly (readonly [text: string, value: Settings[Name]])[];
@@ -148,8 +152,6 @@ const names = Object.keys(settingsTable) as (keyof Settings)[];
 
 describe("settings", () => {
   it("have the documented defaults", () => {
-    const local = (scheme: string): string[] =>
-      ["localhost", "127.0.0.1", "[::1]"].map((host) => `${scheme}://${host}:*`);
     assert.deepEqual(settingsOf([]), {
       listen: { host: "127.0.0.1", port: 8080 },
       nats: undefined,
@@ -162,7 +164,7 @@ describe("settings", () => {
       mailboxMaxBytes: 268_435_456,
       sessionTtlMs: 600_000,
       sealKeyFile: undefined,
-      allowedOrigins: [...local("http"), ...local("https")],
+      allowedOrigins: [...localOrigins("http"), ...localOrigins("https")],
       logLevel: "info",
     });
   });

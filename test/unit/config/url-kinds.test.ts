@@ -9,6 +9,11 @@ function target(text: string): NatsTarget {
   return parsed.value;
 }
 
+function problemOf(text: string): string {
+  const parsed = natsUrl().parse(text);
+  return parsed.ok ? "" : parsed.problem;
+}
+
 describe("the URL of NATS", () => {
   it("is taken apart into servers and credentials", () => {
     assert.deepEqual(target("nats://me:p%40ss@a:4333"), {
@@ -28,10 +33,6 @@ describe("the URL of NATS", () => {
   });
 
   it("is refused when its parts contradict each other", () => {
-    const problemOf = (text: string): string => {
-      const parsed = natsUrl().parse(text);
-      return parsed.ok ? "" : parsed.problem;
-    };
     assert.equal(problemOf("nats://a,tls://b"), "mixes nats:// and tls://");
     assert.match(problemOf("nats://u:p@a,nats://u:q@b"), /^names different users/);
     assert.match(problemOf("nats://u:p@a,nats://b"), /^names different users/);

@@ -14,6 +14,7 @@ function setup(): {
     headers: undefined,
     data: new Uint8Array(10),
     sequence,
+    consumerSequence: sequence,
     deliveryCount: 1,
     storedAt: 0,
     bytes: 10,

@@ -71,10 +71,7 @@ describe("submitting the share", () => {
     const wrongIndex = { ...submission, partyIndex: 0 };
     assert.throws(() => submitted(running, wrongIndex, nowMs), refusal("INVALID_FIELD"));
     const created = aRecord(withDelegate);
-    assert.throws(
-      () => submitted(created, submission, nowMs),
-      refusal("SESSION_NOT_IN_PROGRESS"),
-    );
+    assert.throws(() => submitted(created, submission, nowMs), refusal("SESSION_NOT_IN_PROGRESS"));
     const failed = cancelled(running, "", nowMs);
     assert.throws(() => submitted(failed, submission, nowMs), refusal("SESSION_FAILED"));
     const otherKey = { ...submission, publicKey: new Uint8Array([3]) };

@@ -67,10 +67,7 @@ describe("reporting completion", () => {
 
   it("refuses a session that has not started, or has ended", () => {
     const created = aRecord();
-    assert.throws(
-      () => reported(created, keyOf("p0"), nowMs),
-      refusal("SESSION_NOT_IN_PROGRESS"),
-    );
+    assert.throws(() => reported(created, keyOf("p0"), nowMs), refusal("SESSION_NOT_IN_PROGRESS"));
     const running = aRunningRecord();
     const failed = cancelled(running, "", nowMs);
     assert.throws(() => reported(failed, keyOf("p0"), nowMs), refusal("SESSION_FAILED"));

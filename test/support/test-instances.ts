@@ -1,34 +1,28 @@
 import { randomUUID } from "node:crypto";
-import type { Caller } from "../../../src/domain/caller.ts";
-import type { EventStore } from "../../../src/domain/events/event-ports.ts";
-import { createEventStreams, type EventStreams } from "../../../src/domain/events/event-streams.ts";
-import {
-  createEventPublisher,
-  type EventPublisher,
-} from "../../../src/domain/events/publishing.ts";
-import type { PartyEvent } from "../../../src/domain/events/session-event.ts";
-import { createContactBook } from "../../../src/domain/parties/contact-book.ts";
-import type { PartyStore, Presence } from "../../../src/domain/parties/party.ts";
+import type { Caller } from "../../src/domain/caller.ts";
+import type { EventStore } from "../../src/domain/events/event-ports.ts";
+import { createEventStreams, type EventStreams } from "../../src/domain/events/event-streams.ts";
+import { createEventPublisher, type EventPublisher } from "../../src/domain/events/publishing.ts";
+import type { PartyEvent } from "../../src/domain/events/session-event.ts";
+import { createContactBook } from "../../src/domain/parties/contact-book.ts";
+import type { PartyStore, Presence } from "../../src/domain/parties/party.ts";
 import {
   createPartyRegistry,
   type PartyRegistry,
-} from "../../../src/domain/parties/party-registry.ts";
-import {
-  createPartyStreams,
-  type PartyStreams,
-} from "../../../src/domain/parties/party-streams.ts";
-import { createKeyring } from "../../../src/domain/secrets/keyring.ts";
-import { createVault } from "../../../src/domain/secrets/vault.ts";
-import { connectNats, type Nats } from "../../../src/nats/connection.ts";
-import { openEventAudience } from "../../../src/nats/event-audience.ts";
-import { openEventStore } from "../../../src/nats/event-store.ts";
-import { announceInstance } from "../../../src/nats/instance.ts";
-import { openPartyStore } from "../../../src/nats/party-store.ts";
-import { openPresence } from "../../../src/nats/presence.ts";
-import { provision } from "../../../src/nats/provisioning.ts";
-import { silentLogger } from "../../../src/telemetry/logger.ts";
-import { startNatsServer, type NatsTestServer } from "../../support/nats-server.ts";
-import { until } from "../../support/until.ts";
+} from "../../src/domain/parties/party-registry.ts";
+import { createPartyStreams, type PartyStreams } from "../../src/domain/parties/party-streams.ts";
+import { createKeyring } from "../../src/domain/secrets/keyring.ts";
+import { createVault } from "../../src/domain/secrets/vault.ts";
+import { connectNats, type Nats } from "../../src/nats/connection.ts";
+import { openEventAudience } from "../../src/nats/event-audience.ts";
+import { openEventStore } from "../../src/nats/event-store.ts";
+import { announceInstance } from "../../src/nats/instance.ts";
+import { openPartyStore } from "../../src/nats/party-store.ts";
+import { openPresence } from "../../src/nats/presence.ts";
+import { provision } from "../../src/nats/provisioning.ts";
+import { silentLogger } from "../../src/telemetry/logger.ts";
+import { startNatsServer, type NatsTestServer } from "./nats-server.ts";
+import { until } from "./until.ts";
 import { createTestSessions, type TestSessions } from "./test-sessions.ts";
 
 const clock = { nowMs: (): number => Date.now() };

@@ -1,15 +1,15 @@
-import type { EventStore } from "../../../src/domain/events/event-ports.ts";
-import type { SessionDirectory } from "../../../src/domain/events/session-directory.ts";
-import { eventOf } from "../../../src/domain/events/session-event.ts";
-import { RouterError } from "../../../src/domain/errors.ts";
-import type { PartySessions, PendingCounter } from "../../../src/domain/parties/party.ts";
-import type { SecretStore } from "../../../src/domain/sessions/session-ports.ts";
+import type { EventStore } from "../../src/domain/events/event-ports.ts";
+import type { SessionDirectory } from "../../src/domain/events/session-directory.ts";
+import { eventOf } from "../../src/domain/events/session-event.ts";
+import { RouterError } from "../../src/domain/errors.ts";
+import type { PartySessions, PendingCounter } from "../../src/domain/parties/party.ts";
+import type { SecretStore } from "../../src/domain/sessions/session-ports.ts";
 import {
   isTerminal,
   type SessionRecord,
   type SessionStatus,
   type Transition,
-} from "../../../src/domain/sessions/session.ts";
+} from "../../src/domain/sessions/session.ts";
 
 type Lookups = Pick<SessionDirectory, "find" | "joinTokenFor" | "lentShareFor">;
 

@@ -1,0 +1,118 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import * as http2 from "node:http2";
+import { connect } from "node:net";
+import { describe, it } from "node:test";
+import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
+import {
+  createConnectTransport,
+  createGrpcTransport,
+  createGrpcWebTransport,
+} from "@connectrpc/connect-node";
+import { ErrorInfoSchema } from "../../../gen/google/rpc/error_details_pb.js";
+import { MessageRouter } from "../../../gen/mpc/router/v1/message_router_pb.js";
+import { until } from "../../support/until.ts";
+import { startApp, type TestApp } from "./test-app.ts";
+
+const transports: Record<string, (app: TestApp) => Transport> = {
+  gRPC: ({ url }) => createGrpcTransport({ baseUrl: url }),
+  "gRPC-Web": ({ url }) => createGrpcWebTransport({ baseUrl: url, httpVersion: "1.1" }),
+  Connect: ({ url }) => createConnectTransport({ baseUrl: url, httpVersion: "1.1" }),
+};
+
+describe("draining", () => {
+  for (const [name, createTransport] of Object.entries(transports)) {
+    it(`ends open streams as unavailable in ${name}`, async () => {
+      await using app = await startApp();
+      const client = createClient(MessageRouter, createTransport(app));
+      const next = client.subscribeMessages({ partyId: "a" })[Symbol.asyncIterator]().next();
+      await until("the stream is open", () => app.seen.streams === 1);
+      const startedAt = performance.now();
+      const drained = app.drain();
+      await assert.rejects(next, isShuttingDown);
+      await drained;
+      assert(performance.now() - startedAt < 2_000);
+      assert.equal(app.seen.streams, 0);
+    });
+
+    it(`lets calls in flight finish in ${name}`, async () => {
+      await using app = await startApp();
+      const client = createClient(MessageRouter, createTransport(app));
+      const call = client.heartbeat({ partyId: "slow" });
+      await until("the call is in flight", () => app.seen.slowCalls === 1);
+      const drained = app.drain();
+      app.release.resolve();
+      assert.equal((await call).success, true);
+      await drained;
+    });
+  }
+
+  it("takes no further connections, and tells the open ones to go", async () => {
+    await using app = await startApp();
+    const session = http2.connect(app.url);
+    const goaway = once(session, "goaway");
+    const keptAlive = connect(app.port, "127.0.0.1");
+    keptAlive.write("GET /livez HTTP/1.1\r\nHost: a\r\n\r\n");
+    await once(keptAlive, "data");
+    const silent = connect(app.port, "127.0.0.1");
+    await once(silent, "connect");
+    const closed = Promise.all([once(session, "close"), once(keptAlive, "end"), ended(silent)]);
+
+    await app.drain();
+    await goaway;
+    await closed;
+    const late = connect(app.port, "127.0.0.1");
+    const [error] = (await once(late, "error")) as [NodeJS.ErrnoException];
+    assert.equal(error.code, "ECONNREFUSED");
+  });
+
+  it("is not ready meanwhile, and asks HTTP/1.1 clients to close", async () => {
+    await using app = await startApp();
+    const socket = connect(app.port, "127.0.0.1");
+    // Half a request keeps the connection busy.
+    socket.write("GET /readyz HTTP/1.1\r\nHost: a\r\n\r\nGET /readyz HTTP/1.1\r\n");
+    const [before] = (await once(socket, "data")) as [Buffer];
+    assert.match(before.toString(), /^HTTP\/1\.1 200/);
+    const drained = app.drain();
+    socket.write("Host: a\r\n\r\n");
+    const [after] = (await once(socket, "data")) as [Buffer];
+    assert.match(after.toString(), /^HTTP\/1\.1 503/);
+    assert.match(after.toString(), /\r\nconnection: close\r\n/i);
+    assert.match(after.toString(), /not ready: draining/);
+    await drained;
+  });
+
+  it("cuts what does not end in time", async () => {
+    await using app = await startApp({ timeouts: { drainMs: 100 } });
+    for (const createTransport of Object.values(transports)) {
+      const client = createClient(MessageRouter, createTransport(app));
+      const next = client.subscribeMessages({ partyId: "deaf" })[Symbol.asyncIterator]().next();
+      next.catch(() => undefined);
+      client.heartbeat({ partyId: "slow" }).catch(() => undefined);
+    }
+    await until("all is open", () => app.seen.streams === 3 && app.seen.slowCalls === 3);
+    await app.drain();
+    await until("the streams have heard of it", () => app.seen.streams === 0);
+  });
+
+  it("may be asked for again, and before anything was served", async () => {
+    const app = await startApp();
+    await Promise.all([app.drain(), app.drain()]);
+    await app.drain();
+    await app[Symbol.asyncDispose]();
+  });
+});
+
+function isShuttingDown(error: unknown): boolean {
+  return (
+    error instanceof ConnectError &&
+    error.code === Code.Unavailable &&
+    error.findDetails(ErrorInfoSchema)[0]?.reason === "SHUTTING_DOWN"
+  );
+}
+
+/** Resolves when the peer has closed, with or without an error. */
+async function ended(socket: ReturnType<typeof connect>): Promise<void> {
+  socket.on("error", () => undefined);
+  await once(socket.resume(), "close");
+}
