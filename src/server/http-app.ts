@@ -104,6 +104,7 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
       await app.ready();
       server.listen(address);
       await once(server, "listening");
+      server.on("error", (error) => options.logger.error({ err: error }, "accepting failed"));
       const { address: host, port } = server.address() as AddressInfo;
       return { host, port };
     },

@@ -65,7 +65,6 @@ export function http1Options(timeouts: TransportTimeouts): http.ServerOptions {
     keepAliveTimeout: timeouts.keepAliveMs,
     connectionsCheckingInterval: Math.min(5_000, Math.ceil(timeouts.headersMs / 4)),
     maxHeaderSize: 16 * KIB,
-    noDelay: true,
   };
 }
 

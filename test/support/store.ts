@@ -15,3 +15,24 @@ export async function countStored(
     await nc.close();
   }
 }
+
+/** How many messages each stream has ever taken, but for what lives in memory and for signs of life. */
+export async function storedTotals(natsUrl: string): Promise<Readonly<Record<string, number>>> {
+  const nc = await connect({ servers: natsUrl });
+  try {
+    const jsm = await jetstreamManager(nc);
+    const totals: Record<string, number> = {};
+    for await (const { config, state } of jsm.streams.list()) {
+      if (transient.has(config.name)) continue;
+      totals[config.name] = config.name === sessions ? state.messages : state.last_seq;
+    }
+    return totals;
+  } finally {
+    await nc.close();
+  }
+}
+
+/** The record of a session is written again, a moment later, when its events are known to be stored. */
+const sessions = "KV_mpc_sessions";
+/** Presence is written as time goes by, and the owners bucket takes the probe of the readiness. */
+const transient = new Set(["KV_mpc_presence", "KV_mpc_owners"]);

@@ -146,9 +146,9 @@ describe("event streams", () => {
     await using router = await startRouter();
     await register(router.a, "party-1");
     const all: string[] = [];
-    let stop = false;
+    const stopping = new AbortController();
     const storing = (async () => {
-      for (let index = 0; !stop; index += 1) {
+      for (let index = 0; !stopping.signal.aborted; index += 1) {
         await router.sessions.create(router.a.store, `session-${index}`, ["party-1", "party-2"]);
         all.push(`session-${index} session_created`);
       }
@@ -158,7 +158,7 @@ describe("event streams", () => {
       await until("some events", () => all.length >= index * 10);
       opened.push(await listen(index % 2 === 0 ? router.a : router.b, "party-1"));
     }
-    stop = true;
+    stopping.abort();
     await storing;
     for (const listening of opened) {
       await heard(listening, all.length);

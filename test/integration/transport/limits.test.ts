@@ -11,8 +11,7 @@ const service = "/mpc.router.v1.MessageRouter";
 const MIB = 1_024 * 1_024;
 
 /** Begins an HTTP/1.1 request of JSON. */
-const head =
-  `POST ${service}/Heartbeat HTTP/1.1\r\nHost: a\r\n` + "Content-Type: application/json\r\n";
+const head = `POST ${service}/Heartbeat HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n`;
 
 /** 480 MiB of zeros, as 480 members of gzip in half a megabyte. */
 function bomb(): Buffer {
