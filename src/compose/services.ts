@@ -3,6 +3,7 @@ import {
   SessionCoordinator,
   SessionOperations,
 } from "../../gen/mpc/coordinator/v1/coordinator_pb.js";
+import { Health } from "../../gen/grpc/health/v1/health_pb.js";
 import { MessageRouter } from "../../gen/mpc/router/v1/message_router_pb.js";
 import { createCoordinatorHandlers } from "../rpc/coordinator.ts";
 import { createEventHandlers } from "../rpc/events.ts";
@@ -26,7 +27,7 @@ export function routesOf(
     readiness,
     services.map(({ typeName }) => typeName),
   );
-  const reflection = reflectionRoutes(services);
+  const reflection = reflectionRoutes([...services, Health]);
   return (router) => {
     router.service(MessageRouter, {
       ...createMessageHandlers(rules.messaging),

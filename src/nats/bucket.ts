@@ -81,7 +81,7 @@ export function openBucket<T extends object>(nats: Nats, name: string): Bucket<T
       const entries = await kv.watch({
         include: from === "all" ? KvWatchInclude.LastValue : KvWatchInclude.UpdatesOnly,
       });
-      const stop = (): void => void entries.stop();
+      const stop = (): void => entries.stop();
       signal.addEventListener("abort", stop, { once: true });
       try {
         if (signal.aborted) return;

@@ -76,10 +76,6 @@ export async function connectNats(options: NatsOptions): Promise<Nats> {
   const watching = (async () => {
     for await (const status of nc.status()) onStatus(status);
   })();
-  const listen = <T>(set: Set<T>, listener: T): (() => void) => {
-    set.add(listener);
-    return () => void set.delete(listener);
-  };
   const onReconnect = (listener: () => void): (() => void) => listen(reconnected, listener);
   // The library's own time-out must outlast the budget, or it would hide the difference between a slow and a lost try.
   const js = jetstream(nc, { timeout: callBudgetMs + 500 });
@@ -99,6 +95,11 @@ export async function connectNats(options: NatsOptions): Promise<Nats> {
     onConnectionChange: (listener) => listen(changed, listener),
     [Symbol.asyncDispose]: () => (closing ??= nc.close().then(() => watching)),
   };
+}
+
+function listen<T>(listeners: Set<T>, listener: T): () => void {
+  listeners.add(listener);
+  return () => void listeners.delete(listener);
 }
 
 interface Attempt<T> {
@@ -146,7 +147,7 @@ function firstOf<T>(
     };
     operation().then(
       (value) => settle(() => resolve(value)),
-      (error: unknown) => settle(() => reject(error as Error)),
+      (error: unknown) => settle(() => reject(error)),
     );
   });
 }

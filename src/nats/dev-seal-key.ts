@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { createKeyring, type Keyring } from "../domain/secrets/keyring.ts";
 import type { Nats } from "./connection.ts";
 import { leaderMessage } from "./reading.ts";
-import { eraseBefore, publishSecretAfter } from "./secret-store.ts";
+import { eraseBefore, publishSecret } from "./secret-store.ts";
 import { streams, subjects } from "./subjects.ts";
 
 /** Not a kind of the secret store: it is the key to all of them. */
@@ -50,7 +50,7 @@ async function developmentKey(nats: Nats): Promise<Uint8Array> {
   for (;;) {
     const stored = await leaderMessage(nats, streams.secrets, subject);
     if (stored !== undefined) return requirePlain(stored.data);
-    await publishSecretAfter(nats, { subject, after: 0 }, randomBytes(keyBytes));
+    await publishSecret(nats, { subject, after: 0 }, randomBytes(keyBytes));
   }
 }
 
@@ -63,7 +63,7 @@ async function leftDevelopmentKey(nats: Nats, keyring: Keyring): Promise<Uint8Ar
     const key = isPlain ? stored.data : keyring.open(sealContext, stored.data);
     if (!isPlain && keyring.keyIdOf(stored.data) === keyring.currentKeyId) return key;
     const sealed = keyring.seal(sealContext, key);
-    const sequence = await publishSecretAfter(nats, { subject, after: stored.seq }, sealed);
+    const sequence = await publishSecret(nats, { subject, after: stored.seq }, sealed);
     if (sequence === undefined) continue;
     await eraseBefore(nats, subject, sequence);
     return key;

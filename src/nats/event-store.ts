@@ -126,7 +126,10 @@ async function* read(nats: Nats, feed: EventFeed, range: Range): AsyncGenerator<
 
 async function* stored(nats: Nats, filter: string, range: Range): AsyncGenerator<StoredEvent> {
   if (range.after >= range.upTo) return;
-  for await (const message of allMessages(nats, streams.events, filter, range.after + 1)) {
+  for await (const message of allMessages(nats, streams.events, {
+    filter,
+    from: range.after + 1,
+  })) {
     if (message.seq > range.upTo) return;
     yield decode(message.data, message.seq);
   }

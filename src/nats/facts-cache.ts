@@ -1,3 +1,4 @@
+import { BoundedMap } from "../domain/bounded-map.ts";
 import type { Mailbox, MessageFacts } from "../domain/messages/message.ts";
 
 /** Remembers which party is a recipient of which message, so that an acknowledgement needs no read. */
@@ -10,16 +11,13 @@ export interface FactsCache {
 const maxEntries = 20_000;
 
 export function createFactsCache(): FactsCache {
-  const known = new Map<string, MessageFacts>();
-  const keyOf = (box: Mailbox, messageId: string): string =>
-    `${box.sessionId}.${messageId}.${box.partyId}`;
+  const known = new BoundedMap<string, MessageFacts>(maxEntries);
   return {
-    set(box, messageId, facts) {
-      known.set(keyOf(box, messageId), facts);
-      if (known.size <= maxEntries) return;
-      const oldest = known.keys().next();
-      if (oldest.done !== true) known.delete(oldest.value);
-    },
+    set: (box, messageId, facts) => void known.set(keyOf(box, messageId), facts),
     get: (box, messageId) => known.get(keyOf(box, messageId)),
   };
+}
+
+function keyOf(box: Mailbox, messageId: string): string {
+  return `${box.sessionId}.${messageId}.${box.partyId}`;
 }

@@ -1,10 +1,11 @@
-import { factsOf } from "../domain/messages/routing.ts";
+import { BoundedMap } from "../domain/bounded-map.ts";
 import type {
   Mailbox,
   MessageFacts,
   OutgoingMessage,
   Recipient,
 } from "../domain/messages/message.ts";
+import { factsOf } from "../domain/messages/routing.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { ttlOf } from "./bucket.ts";
 import type { Nats } from "./connection.ts";
@@ -17,6 +18,8 @@ import { parseDeliverySubject, parseMessageSubject, streams, subjects } from "./
 /** Partial fan-outs that an instance goes on with at once; any more are left to the sweep. */
 const maxUnfinished = 64;
 const retryPauseMs = 500;
+/** Fan-outs of this instance that are known to be complete. */
+const maxComplete = 20_000;
 
 export interface FanOut extends AsyncDisposable {
   append(message: OutgoingMessage): Promise<void>;
@@ -25,7 +28,7 @@ export interface FanOut extends AsyncDisposable {
   repair(copy: CopyAtHand): Promise<void>;
 }
 
-export interface CopyAtHand {
+interface CopyAtHand {
   readonly box: Mailbox;
   readonly messageId: string;
   readonly facts: MessageFacts;
@@ -39,124 +42,121 @@ export interface FanOutOptions {
   readonly roster: (sessionId: string) => readonly string[] | undefined;
 }
 
-/** Fan-outs of this instance that are known to be complete; the oldest are forgotten first. */
-const maxComplete = 20_000;
-
 /**
  * Stores a message once per recipient. What is stored is never withdrawn, since a recipient may have processed it; so
  * a fan-out that was cut short is completed.
  */
-export function createFanOut({ nats, facts, logger, roster }: FanOutOptions): FanOut {
+export function createFanOut(options: FanOutOptions): FanOut {
+  const { nats, logger } = options;
   const stopping = new AbortController();
   const unfinished = new Set<Promise<void>>();
-  const complete = new Set<string>();
+  const complete = new BoundedMap<string, true>(maxComplete);
 
-  const publish = async (message: OutgoingMessage, recipient: Recipient): Promise<void> => {
-    const box = { partyId: recipient.partyId, sessionId: message.sessionId };
-    try {
-      await nats.attempt("storing a message", () =>
-        nats.js.publish(subjects.message(box, message.messageId), message.payload, {
-          headers: copyHeaders(message),
-          msgID: `${message.messageId}.${recipient.partyId}`,
-          expect: { lastSubjectSequence: 0 },
-          ttl: ttlOf(message.keepUntil - nats.clock.nowMs()),
-        }),
-      );
-    } catch (error) {
-      // The copy is there already: an earlier try was stored though its answer was lost.
-      if (!isWrongLastSequence(error)) throw error;
-    }
-    facts.set(box, message.messageId, factsOf(message));
-  };
-
-  const publishAll = async (message: OutgoingMessage, to: readonly Recipient[]): Promise<void> => {
-    const results = await Promise.allSettled(to.map((recipient) => publish(message, recipient)));
+  const publish = async (message: OutgoingMessage, to: readonly Recipient[]): Promise<void> => {
+    const results = await Promise.allSettled(to.map((one) => publishCopy(options, message, one)));
     const failure = results.find((result) => result.status === "rejected");
     if (failure !== undefined) throw failure.reason;
-    complete.add(message.messageId);
-    if (complete.size <= maxComplete) return;
-    const oldest = complete.values().next();
-    if (oldest.done !== true) complete.delete(oldest.value);
-  };
-
-  /** Who has neither a copy nor a record: copies are looked at first, since one goes only after its record is there. */
-  const unserved = async (message: {
-    readonly sessionId: string;
-    readonly messageId: string;
-    readonly recipients: readonly Recipient[];
-  }): Promise<readonly Recipient[]> => {
-    const { sessionId, messageId, recipients } = message;
-    const copies = await subjectsIn(
-      nats,
-      streams.messages,
-      subjects.copiesOf(sessionId, messageId),
-    );
-    const records = await leaderMessages(
-      nats,
-      streams.deliveries,
-      subjects.deliveriesOf(sessionId, messageId),
-    );
-    const served = new Set([
-      ...copies.map((subject) => parseMessageSubject(subject).partyId),
-      ...records.map(({ subject }) => parseDeliverySubject(subject).partyId),
-    ]);
-    return recipients.filter(({ partyId }) => !served.has(partyId));
+    complete.set(message.messageId, true);
   };
 
   const finish = async (message: OutgoingMessage): Promise<void> => {
     while (!stopping.signal.aborted && nats.clock.nowMs() < message.keepUntil) {
       await new Promise((resolve) => setTimeout(resolve, retryPauseMs));
       try {
-        const missing = await unserved(message);
+        const missing = await unserved(nats, message);
         // Nobody has it: the caller was told that the outcome is unknown, and will send it again if it still matters.
-        if (missing.length === message.recipients.length) return;
-        await publishAll(message, missing);
+        if (missing.length < message.recipients.length) await publish(message, missing);
         return;
       } catch (error) {
-        logger.debug({ messageId: message.messageId, error }, "fan-out still incomplete");
+        logger.debug({ messageId: message.messageId, err: error }, "fan-out still incomplete");
       }
     }
   };
 
-  const finishLater = (message: OutgoingMessage): void => {
-    if (message.recipients.length < 2 || unfinished.size >= maxUnfinished) return;
-    const task = finish(message).finally(() => unfinished.delete(task));
-    unfinished.add(task);
-  };
-
   const store = async (message: OutgoingMessage, to: readonly Recipient[]): Promise<void> => {
     try {
-      await publishAll(message, to);
+      await publish(message, to);
     } catch (error) {
-      finishLater(message);
+      if (message.recipients.length > 1 && unfinished.size < maxUnfinished) {
+        const task = finish(message).finally(() => unfinished.delete(task));
+        unfinished.add(task);
+      }
       throw error;
     }
   };
 
-  const repair = async ({ box, messageId, facts: known }: CopyAtHand): Promise<void> => {
-    if (known.toPositions.length < 2 || complete.has(messageId)) return;
-    const parties = roster(box.sessionId);
-    if (parties === undefined) return;
-    const recipients = known.toPositions.flatMap((position) => {
-      const partyId = parties[position];
-      return partyId === undefined ? [] : [{ partyId, position }];
-    });
-    const missing = await unserved({ sessionId: box.sessionId, messageId, recipients });
-    if (missing.length === 0) return;
-    const copy = await leaderMessage(nats, streams.messages, subjects.message(box, messageId));
-    if (copy === undefined) return;
-    const { message } = decodeStored(copy);
-    logger.info({ messageId, missing: missing.length }, "completing a partial fan-out");
-    await publishAll({ ...message, recipients, keepUntil: known.keepUntil }, missing);
-  };
-
   return {
-    repair,
     append: (message) => store(message, message.recipients),
-    complete: async (message) => store(message, await unserved(message)),
+    complete: async (message) => store(message, await unserved(nats, message)),
+    async repair(copy) {
+      if (copy.facts.toPositions.length < 2 || complete.has(copy.messageId)) return;
+      const message = await incomplete(options, copy);
+      if (message === undefined) return;
+      logger.info({ messageId: copy.messageId }, "completing a partial fan-out");
+      await publish(message.whole, message.missing);
+    },
     async [Symbol.asyncDispose]() {
       stopping.abort();
       await Promise.all(unfinished);
     },
   };
+}
+
+async function publishCopy(
+  { nats, facts }: FanOutOptions,
+  message: OutgoingMessage,
+  { partyId }: Recipient,
+): Promise<void> {
+  const box = { partyId, sessionId: message.sessionId };
+  try {
+    await nats.attempt("storing a message", () =>
+      nats.js.publish(subjects.message(box, message.messageId), message.payload, {
+        headers: copyHeaders(message),
+        msgID: `${message.messageId}.${partyId}`,
+        expect: { lastSubjectSequence: 0 },
+        ttl: ttlOf(message.keepUntil - nats.clock.nowMs()),
+      }),
+    );
+  } catch (error) {
+    // The copy is there already: an earlier try was stored though its answer was lost.
+    if (!isWrongLastSequence(error)) throw error;
+  }
+  facts.set(box, message.messageId, factsOf(message));
+}
+
+type Addressed = Pick<OutgoingMessage, "sessionId" | "messageId" | "recipients">;
+
+/** Who has neither a copy nor a record: copies are looked at first, since one goes only after its record is there. */
+async function unserved(
+  nats: Nats,
+  { sessionId, messageId, recipients }: Addressed,
+): Promise<readonly Recipient[]> {
+  const copies = await subjectsIn(nats, streams.messages, subjects.copiesOf(sessionId, messageId));
+  const filter = subjects.deliveriesOf(sessionId, messageId);
+  const records = await leaderMessages(nats, streams.deliveries, filter);
+  const served = new Set([
+    ...copies.map((subject) => parseMessageSubject(subject).partyId),
+    ...records.map(({ subject }) => parseDeliverySubject(subject).partyId),
+  ]);
+  return recipients.filter(({ partyId }) => !served.has(partyId));
+}
+
+/** The message as it was sent and who has not been served; `undefined` when nobody is missing, or it is gone. */
+async function incomplete(
+  { nats, roster }: FanOutOptions,
+  { box, messageId, facts }: CopyAtHand,
+): Promise<{ whole: OutgoingMessage; missing: readonly Recipient[] } | undefined> {
+  const parties = roster(box.sessionId);
+  if (parties === undefined) return undefined;
+  const recipients = facts.toPositions.flatMap((position) => {
+    const partyId = parties[position];
+    return partyId === undefined ? [] : [{ partyId, position }];
+  });
+  const { sessionId } = box;
+  const missing = await unserved(nats, { sessionId, messageId, recipients });
+  if (missing.length === 0) return undefined;
+  const copy = await leaderMessage(nats, streams.messages, subjects.message(box, messageId));
+  if (copy === undefined) return undefined;
+  const { message } = decodeStored(copy);
+  return { whole: { ...message, recipients, keepUntil: facts.keepUntil }, missing };
 }

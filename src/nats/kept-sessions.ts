@@ -18,11 +18,8 @@ export function openKeptSessions(nats: Nats): Pick<SessionStore, "keep" | "kept"
       return (await bucket.get(sessionId))?.value;
     },
     async *allKept() {
-      for await (const { data } of allMessages(
-        nats,
-        `KV_${buckets.keys}`,
-        `$KV.${buckets.keys}.>`,
-      )) {
+      const range = { filter: `$KV.${buckets.keys}.>` };
+      for await (const { data } of allMessages(nats, `KV_${buckets.keys}`, range)) {
         yield decodeRecord<SessionRecord>(data);
       }
     },

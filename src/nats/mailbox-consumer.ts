@@ -49,7 +49,7 @@ export async function openMailboxConsumer(
   options: MailboxConsumerOptions,
 ): Promise<MailboxConsumer> {
   const { nats, owners, box, keepUntil, logger } = options;
-  let listener = (): void => undefined;
+  let listener: (() => void) | undefined;
   let epoch = await owners.take(box, keepUntil);
   let backlog = await createConsumer(options, epoch);
   const pull = (): Puller =>
@@ -58,7 +58,7 @@ export async function openMailboxConsumer(
       stream: streams.messages,
       consumer: consumerName(box, epoch),
       maxBytes: options.bufferBytes,
-      onChange: () => listener(),
+      onChange: () => listener?.(),
     });
   let puller = pull();
 

@@ -1,3 +1,4 @@
+import { BoundedMap } from "../domain/bounded-map.ts";
 import type { MailboxMeter } from "../domain/messages/message-ports.ts";
 import type { Mailbox } from "../domain/messages/message.ts";
 import type { Nats } from "./connection.ts";
@@ -32,7 +33,7 @@ const maxMailboxes = 50_000;
  */
 export function createMailboxMeter(options: MailboxMeterOptions): MailboxMeter {
   const { nats, maxMessages, maxBytes } = options;
-  const boxes = new Map<string, Measured>();
+  const boxes = new BoundedMap<string, Measured>(maxMailboxes);
   const all = createMeasured(async () => {
     const { state } = await nats.attempt("measuring", () =>
       nats.jsm.streams.info(streams.messages),
@@ -41,10 +42,11 @@ export function createMailboxMeter(options: MailboxMeterOptions): MailboxMeter {
   });
   const fits = (load: Load, bytes: number): boolean =>
     load.messages + 1 <= maxMessages && load.bytes + bytes <= maxBytes;
-  const isStale = ({ added, ageMs }: Measured): boolean =>
-    added().messages > maxMessages * maxGrowth ||
-    added().bytes > maxBytes * maxGrowth ||
-    (added().messages > 0 && ageMs() > maxAgeMs);
+  const isStale = (measured: Measured): boolean => {
+    const added = measured.added();
+    const hasGrown = added.messages > maxMessages * maxGrowth || added.bytes > maxBytes * maxGrowth;
+    return hasGrown || (added.messages > 0 && measured.ageMs() > maxAgeMs);
+  };
 
   const measuredBox = (box: Mailbox): Measured => {
     const key = `${box.partyId}.${box.sessionId}`;
@@ -52,10 +54,6 @@ export function createMailboxMeter(options: MailboxMeterOptions): MailboxMeter {
     if (known !== undefined) return known;
     const fresh = createMeasured(() => measureMailbox(nats, box));
     boxes.set(key, fresh);
-    if (boxes.size > maxMailboxes) {
-      const oldest = boxes.keys().next();
-      if (oldest.done !== true) boxes.delete(oldest.value);
-    }
     return fresh;
   };
 

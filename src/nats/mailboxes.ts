@@ -1,28 +1,10 @@
-import type { CreationClock } from "../domain/messages/creation-clock.ts";
 import type { Mailboxes, OpenMailbox } from "../domain/messages/message-ports.ts";
 import type { Mailbox, Message } from "../domain/messages/message.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import type { Nats } from "./connection.ts";
-import type { FactsCache } from "./facts-cache.ts";
 import { openMailboxConsumer } from "./mailbox-consumer.ts";
-import type { MailboxNotes } from "./mailbox-notes.ts";
-import { createMailboxStream, type MailboxStream } from "./mailbox-stream.ts";
+import type { MailboxesOptions } from "./mailboxes-options.ts";
+import { MailboxStream } from "./mailbox-stream.ts";
 import { createOwners, type Owners } from "./owners.ts";
-import type { Settler } from "./settler.ts";
-
-export interface MailboxesOptions {
-  readonly nats: Nats;
-  readonly facts: FactsCache;
-  readonly notes: MailboxNotes;
-  readonly settler: Settler;
-  readonly creationClock: CreationClock;
-  readonly logger: Logger;
-  readonly instanceId: string;
-  /** Time after which an unacknowledged message is delivered again, in milliseconds. */
-  readonly ackWaitMs: number;
-  /** Messages held for one reader at most, in bytes; must exceed the largest message. */
-  readonly bufferBytes: number;
-}
 
 /** How often open streams are checked for silence, and this process for having stood still, in milliseconds. */
 const pulseMs = 500;
@@ -51,7 +33,7 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes & AsyncDis
       });
       notes.send(box, { kind: "owner", epoch: consumer.epoch() });
       const key = keyOf(box);
-      const stream = createMailboxStream({ ...options, box, open: how, consumer });
+      const stream = new MailboxStream({ ...options, box, open: how, consumer });
       const other = open.get(key);
       other?.onOwner(stream.epoch());
       if (other !== undefined && other.epoch() > stream.epoch()) stream.onOwner(other.epoch());
@@ -113,12 +95,13 @@ async function watchOwners(
 ): Promise<void> {
   while (!signal.aborted) {
     try {
-      for await (const taken of owners.watch(signal)) {
+      for await (const { box, epoch, instanceId: owner } of owners.watch(signal)) {
         // Of its own streams this instance knows without being told.
-        if (taken.instanceId !== instanceId) open.get(keyOf(taken.box))?.onOwner(taken.epoch);
+        const stream = owner === instanceId ? undefined : open.get(keyOf(box));
+        stream?.onOwner(epoch);
       }
     } catch (error) {
-      logger.warn({ error }, "watching the owners of mailboxes failed; trying again");
+      logger.warn({ err: error }, "watching the owners of mailboxes failed; trying again");
       await new Promise((resolve) => setTimeout(resolve, pulseMs));
     }
   }

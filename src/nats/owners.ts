@@ -36,7 +36,6 @@ const maxTries = 20;
 
 export function createOwners(nats: Nats, instanceId: string): Owners {
   const bucket = openBucket<OwnerRecord>(nats, buckets.owners);
-  const keyOf = (box: Mailbox): string => `${box.partyId}.${box.sessionId}`;
   const write = (
     box: Mailbox,
     keepUntil: number,
@@ -71,4 +70,8 @@ export function createOwners(nats: Nats, instanceId: string): Owners {
       }
     },
   };
+}
+
+function keyOf(box: Mailbox): string {
+  return `${box.partyId}.${box.sessionId}`;
 }

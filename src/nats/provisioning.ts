@@ -88,7 +88,7 @@ async function ensureStream(nats: Nats, config: Config): Promise<void> {
       const known = await existing(nats, config.name);
       if (known === undefined) await nats.jsm.streams.add(config);
       else if (differs(known, config))
-        await nats.jsm.streams.update(config.name, { ...known, ...fixed(known, config) });
+        await nats.jsm.streams.update(config.name, { ...known, ...changeable(config) });
     },
     15_000,
   );
@@ -101,16 +101,15 @@ async function existing(nats: Nats, name: string): Promise<StreamConfig | undefi
   return undefined;
 }
 
-/** What can be changed of a stream that exists: its number of replicas and its persistence stay as they are. */
-function fixed(known: StreamConfig, wanted: Config): Config {
-  const { num_replicas, persist_mode, storage, ...rest } = wanted;
-  (void num_replicas, persist_mode, storage);
-  return { ...rest, name: known.name };
+/** What cannot be changed of a stream that exists stays as it is: where it is stored, and in how many copies. */
+function changeable(wanted: Config): Config {
+  const { num_replicas: _copies, persist_mode: _mode, storage: _storage, ...rest } = wanted;
+  return rest;
 }
 
 function differs(known: StreamConfig, wanted: Config): boolean {
   const current = known as unknown as Record<string, unknown>;
-  return Object.entries(fixed(known, wanted)).some(
+  return Object.entries(changeable(wanted)).some(
     ([key, value]) => JSON.stringify(current[key]) !== JSON.stringify(value),
   );
 }

@@ -30,9 +30,9 @@ export async function lastMessages(
     if (!isTooManyResults(error)) throw error;
     const found: StoredMsg[] = [];
     for (const filter of filters) {
-      for await (const message of allMessages(nats, stream, filter)) found.push(message);
+      for await (const message of allMessages(nats, stream, { filter })) found.push(message);
     }
-    return found.sort((a, b) => a.seq - b.seq);
+    return found.toSorted((a, b) => a.seq - b.seq);
   }
 }
 
@@ -55,10 +55,9 @@ export function batch(
 export async function* allMessages(
   nats: Nats,
   stream: string,
-  filter: string,
-  fromSequence = 1,
+  { filter, from = 1 }: { readonly filter: string; readonly from?: number },
 ): AsyncGenerator<StoredMsg> {
-  let next = fromSequence;
+  let next = from;
   for (;;) {
     const page = await batch(nats, stream, {
       filter,
@@ -123,7 +122,7 @@ export async function leaderMessages(
   if (!nats.isClustered) return lastMessages(nats, stream, [filter]);
   const subjects = await subjectsIn(nats, stream, filter);
   const found = await Promise.all(subjects.map((subject) => leaderMessage(nats, stream, subject)));
-  return found.filter((message) => message !== undefined).sort((a, b) => a.seq - b.seq);
+  return found.filter((message) => message !== undefined).toSorted((a, b) => a.seq - b.seq);
 }
 
 /** The newest message of one subject, from the leader. */

@@ -1,5 +1,8 @@
 import type { StoredMsg } from "@nats-io/jetstream";
-import type { ResealableSecrets } from "../domain/sessions/session-ports.ts";
+import { limits } from "../domain/ids.ts";
+import type { ResealableSecrets, SecretKind } from "../domain/sessions/session-ports.ts";
+import { retentionMs } from "../domain/sessions/session.ts";
+import { ttlOf } from "./bucket.ts";
 import type { Nats } from "./connection.ts";
 import { isMessageGone, isWrongLastSequence } from "./errors.ts";
 import { leaderMessage, subjectsIn } from "./reading.ts";
@@ -15,7 +18,8 @@ export function openSecretStore(nats: Nats): ResealableSecrets {
   return {
     async put(kind, id, sealed) {
       const subject = subjects.secret(kind, id);
-      await eraseBefore(nats, subject, await publishSecret(nats, subject, sealed));
+      const sequence = await publishSecret(nats, { subject, ...lifetimeOf(kind) }, sealed);
+      if (sequence !== undefined) await eraseBefore(nats, subject, sequence);
     },
     async get(kind, id) {
       const stored = await leaderMessage(nats, stream, subjects.secret(kind, id));
@@ -24,8 +28,9 @@ export function openSecretStore(nats: Nats): ResealableSecrets {
     async exchange(kind, id, { known, sealed }) {
       const subject = subjects.secret(kind, id);
       const stored = await leaderMessage(nats, stream, subject);
-      if (stored === undefined || Buffer.compare(stored.data, known) !== 0) return false;
-      const sequence = await publishSecretAfter(nats, { subject, after: stored.seq }, sealed);
+      if (stored === undefined || !isSame(stored.data, known)) return false;
+      const place = { subject, after: stored.seq, ...lifetimeOf(kind) };
+      const sequence = await publishSecret(nats, place, sealed);
       if (sequence === undefined) return false;
       await eraseBefore(nats, subject, sequence);
       return true;
@@ -39,26 +44,34 @@ export function openSecretStore(nats: Nats): ResealableSecrets {
   };
 }
 
-async function publishSecret(nats: Nats, subject: string, value: Uint8Array): Promise<number> {
-  const ack = await nats.attempt("storing a secret", () => nats.js.publish(subject, value));
-  return ack.seq;
+interface SecretPlace {
+  readonly subject: string;
+  /** Sequence that the subject's newest message must have, 0 for none; absent: whatever there is. */
+  readonly after?: number;
+  /** Absent: for as long as nobody erases it. */
+  readonly ttl?: string;
 }
 
-/** Publishes only where the subject's newest message is that one (0: there is none); `undefined`: it is another. */
-export async function publishSecretAfter(
+/** Stores the value and resolves with its sequence; `undefined`: another message than expected is the newest. */
+export async function publishSecret(
   nats: Nats,
-  { subject, after }: { readonly subject: string; readonly after: number },
+  { subject, after, ttl }: SecretPlace,
   value: Uint8Array,
 ): Promise<number | undefined> {
+  const options = {
+    ...(after === undefined ? {} : { expect: { lastSubjectSequence: after } }),
+    ...(ttl === undefined ? {} : { ttl }),
+  };
   try {
-    const expect = { lastSubjectSequence: after };
     const ack = await nats.attempt("storing a secret", () =>
-      nats.js.publish(subject, value, { expect }),
+      nats.js.publish(subject, value, options),
     );
     return ack.seq;
   } catch (error) {
-    if (isWrongLastSequence(error)) return undefined;
-    throw error;
+    if (!isWrongLastSequence(error)) throw error;
+    // It may have been this very value, of a try whose answer was lost.
+    const newest = await leaderMessage(nats, stream, subject);
+    return newest !== undefined && isSame(newest.data, value) ? newest.seq : undefined;
   }
 }
 
@@ -93,4 +106,13 @@ async function eraseMessage(nats: Nats, sequence: number): Promise<void> {
       if (!isMessageGone(error)) throw error;
     }
   });
+}
+
+function isSame(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0;
+}
+
+/** Should a session's secret ever be overlooked, the server drops it when no session can need it any more. */
+function lifetimeOf(kind: SecretKind): { readonly ttl?: string } {
+  return kind === "contact" ? {} : { ttl: ttlOf(limits.sessionTtlMs.max + 2 * retentionMs) };
 }

@@ -54,7 +54,7 @@ export function openSessionCache(logger: Logger): SessionCache {
     },
     enter,
     dropGone(sessionId, known) {
-      if (records.get(sessionId) === known) records.delete(sessionId);
+      if (records.get(sessionId)?.revision === known?.revision) records.delete(sessionId);
     },
     clear() {
       records.clear();

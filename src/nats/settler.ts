@@ -67,10 +67,8 @@ export function createSettler(options: SettlerOptions): Settler {
       try {
         await settleAll(options, due);
       } catch (error) {
-        logger.debug({ error }, "settled copies could not be deleted yet");
-        for (const { sessionId, messageId, partyIds } of due) {
-          for (const partyId of partyIds) add({ sessionId, partyId }, messageId);
-        }
+        logger.debug({ err: error }, "settled copies could not be deleted yet");
+        due.forEach(putBack);
         return;
       }
     }
@@ -91,6 +89,10 @@ export function createSettler(options: SettlerOptions): Settler {
       partyIds: new Set([box.partyId]),
       dueAt,
     });
+  };
+
+  const putBack = ({ sessionId, messageId, partyIds }: Due): void => {
+    for (const partyId of partyIds) add({ sessionId, partyId }, messageId);
   };
 
   const timer = setInterval(() => {

@@ -63,11 +63,14 @@ async function followOnce(nats: Nats, following: Following): Promise<void> {
   const offReconnect = nats.onReconnect(() => lost.abort());
   let messages: ConsumerMessages | undefined;
   try {
-    const consumer = await nats.js.consumers.get(stream, {
-      deliver_policy: DeliverPolicy.StartSequence,
-      opt_start_seq: heard() + 1,
-      inactive_threshold: inactiveMs,
-    });
+    // A request that is under way when the connection is cut is lost without a word; an attempt makes it again.
+    const consumer = await nats.attempt("following a stream", () =>
+      nats.js.consumers.get(stream, {
+        deliver_policy: DeliverPolicy.StartSequence,
+        opt_start_seq: heard() + 1,
+        inactive_threshold: inactiveMs,
+      }),
+    );
     messages = await consumer.consume({ max_messages: 500, idle_heartbeat: idleHeartbeatMs });
     const consuming = messages;
     const watching = watchForLoss(consuming, () => lost.abort());

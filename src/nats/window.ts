@@ -1,3 +1,4 @@
+import { BoundedMap } from "../domain/bounded-map.ts";
 import type { Pulled } from "./pulled.ts";
 
 /** What a stream has given out and not seen settled yet, and what it heard of before it could give it. */
@@ -13,7 +14,7 @@ export interface Window {
   /** A note says that it is settled: answers the consumer, or remembers it for when the message comes. */
   settle(messageId: string): void;
   /** A note says that it was refused: asks the consumer for it again. */
-  refuse(messageId: string, redeliverAfterMs: number, nowMs: number): void;
+  refuse(refusal: Refused, nowMs: number): void;
   /** Whether a note has said that the message, not given out since, is settled. */
   isSettled(messageId: string): boolean;
   /**
@@ -21,6 +22,12 @@ export interface Window {
    * still being processed.
    */
   holdMs(messageId: string, nowMs: number): number;
+}
+
+/** A refusal, as the instance that took it tells of it. */
+interface Refused {
+  readonly messageId: string;
+  readonly redeliverAfterMs: number;
 }
 
 interface Given {
@@ -34,7 +41,7 @@ const maxEarlyNotes = 4_096;
 
 export function createWindow(ackWaitMs: number): Window {
   const given = new Map<string, Given>();
-  const settledEarly = new Set<string>();
+  const settledEarly = new BoundedMap<string, true>(maxEarlyNotes);
   let bytes = 0;
   let highestSequence = 0;
   const drop = (messageId: string): Given | undefined => {
@@ -66,12 +73,9 @@ export function createWindow(ackWaitMs: number): Window {
         entry.pulled.ack();
         return;
       }
-      settledEarly.add(messageId);
-      if (settledEarly.size <= maxEarlyNotes) return;
-      const oldest = settledEarly.values().next();
-      if (oldest.done !== true) settledEarly.delete(oldest.value);
+      settledEarly.set(messageId, true);
     },
-    refuse(messageId, redeliverAfterMs, nowMs) {
+    refuse({ messageId, redeliverAfterMs }, nowMs) {
       const entry = given.get(messageId);
       if (entry === undefined) return;
       entry.dueAt = nowMs + redeliverAfterMs;

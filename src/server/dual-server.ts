@@ -90,7 +90,9 @@ export class DualServer extends net.Server {
   #start(): void {
     // Only a listening http server watches its connections, which is what its time-outs rest on.
     this.#http1.emit("listening");
-    const pings = setInterval(() => this.#sessions.pingAll(), this.#options.pingIntervalMs);
+    // Judged only after what has come in meanwhile is read: the process itself may have been held up.
+    const ping = (): void => void setImmediate(() => this.#sessions.pingAll());
+    const pings = setInterval(ping, this.#options.pingIntervalMs);
     this.once("close", () => clearInterval(pings));
   }
 

@@ -25,9 +25,10 @@ export function createUnknownMethodHandler(
     const handler = router.handlers.find((candidate) =>
       candidate.supportedContentType(contentType),
     );
-    return request.method === "POST" && handler !== undefined
-      ? handler(request)
-      : uResponseNotFound;
+    if (request.method !== "POST" || handler === undefined) return uResponseNotFound;
+    const answer = await handler(request);
+    // Connect has a status for what is not there (404) beside the one of the code (501); the others say 200.
+    return answer.status === 501 ? { ...answer, status: 404 } : answer;
   };
 }
 

@@ -59,8 +59,8 @@ function clientsOf({ url }: RouterProcess): {
 }
 
 /** A session of two parties that have joined. */
-async function openPair(process: RouterProcess): Promise<string> {
-  const { router, coordinator } = clientsOf(process);
+async function openPair(running: RouterProcess): Promise<string> {
+  const { router, coordinator } = clientsOf(running);
   for (const partyId of ["a", "b"]) {
     await router.registerParty({ partyId, partyRole: "persistent" });
   }
@@ -105,14 +105,14 @@ for (const moment of ["keygen round 1", "keygen round 2", "sign round 1"]) {
 describe("a crash under load", () => {
   for (const victim of ["the router", "the nats-server"]) {
     it(`of ${victim} loses no accepted message and brings back no acknowledged one`, async () => {
-      await using process_ = await startRouter();
-      const sessionId = await openPair(process_);
-      const { router } = clientsOf(process_);
+      await using running = await startRouter();
+      const sessionId = await openPair(running);
+      const { router } = clientsOf(running);
       const accepted = new Set<string>();
       const acknowledged = new Map<string, number>();
-      let stop = false;
+      const stopping = new AbortController();
       const sending = (async () => {
-        while (!stop) {
+        while (!stopping.signal.aborted) {
           const call = { sessionId, fromParty: "a", toParties: ["b"], payload: new Uint8Array(64) };
           // Outcome unknown while the router is away: only what was answered OK counts.
           const answer = await router.routeMessage(call).catch(() => undefined);
@@ -132,12 +132,12 @@ describe("a crash under load", () => {
         const newest = Math.max(...acknowledged.values());
         return performance.now() - newest > 150;
       });
-      if (victim === "the router") await process_.kill("SIGKILL");
-      else process.kill(natsPid(process_), "SIGKILL");
-      if (victim === "the router") await process_.restart();
+      if (victim === "the router") await running.kill("SIGKILL");
+      else process.kill(natsPid(running), "SIGKILL");
+      if (victim === "the router") await running.restart();
       const before = accepted.size;
       await until("messages are accepted again", () => accepted.size > before + 20, 20_000);
-      stop = true;
+      stopping.abort();
       await sending;
       await reader[Symbol.asyncDispose]();
       await using after = read((signal) =>
@@ -159,12 +159,12 @@ describe("a crash under load", () => {
 
 describe("a restart", () => {
   it("keeps registrations, sessions and mail", async () => {
-    await using process_ = await startRouter();
-    const sessionId = await openPair(process_);
-    const { router, coordinator } = clientsOf(process_);
+    await using running = await startRouter();
+    const sessionId = await openPair(running);
+    const { router, coordinator } = clientsOf(running);
     const { messageId } = await router.routeMessage({ sessionId, fromParty: "a" });
-    assert.equal(await process_.kill("SIGTERM"), 0);
-    await process_.restart();
+    assert.equal(await running.kill("SIGTERM"), 0);
+    await running.restart();
     const { parties } = await router.getRegisteredParties({});
     assert.deepEqual(
       parties.map(({ partyId }) => partyId),

@@ -18,7 +18,7 @@ import type { PartyEvent, SessionEvent } from "./session-event.ts";
 const queuedEvents = 1_000;
 const maxEventTypes = 100;
 
-export interface EventStreamRequest {
+interface EventStreamRequest {
   readonly partyId: string;
   /** Empty: all. */
   readonly eventTypes: readonly string[];
@@ -27,7 +27,7 @@ export interface EventStreamRequest {
 }
 
 /** A subscription that has begun: nothing that is stored from now on will be missing from it. */
-export interface EventStream extends AsyncDisposable {
+interface EventStream extends AsyncDisposable {
   /** The stream's connection has proved alive. */
   alive(): void;
   /** First what the party missed, then events as they come, in order, until the signal. To be called once. */

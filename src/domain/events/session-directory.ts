@@ -41,7 +41,7 @@ export interface OutsideCreation {
   readonly delegateUserShare?: LentUserShare;
 }
 
-export interface LentUserShare {
+interface LentUserShare {
   readonly delegatePartyId: string;
   readonly encryptedShare: Uint8Array;
   readonly partyIndex: number;

@@ -1,3 +1,5 @@
+import { BoundedMap } from "../bounded-map.ts";
+
 /** Gives `created_at`: strictly increasing for all that one instance stores in a session. */
 export interface CreationClock {
   /** The clock, or one more than the last value written or seen in the session, in Unix milliseconds. */
@@ -10,23 +12,15 @@ export interface CreationClock {
 const maxSessions = 50_000;
 
 export function createCreationClock(): CreationClock {
-  const last = new Map<string, number>();
-  const remember = (sessionId: string, createdAt: number): void => {
-    last.delete(sessionId);
-    last.set(sessionId, createdAt);
-    if (last.size > maxSessions) {
-      const oldest = last.keys().next();
-      if (oldest.done !== true) last.delete(oldest.value);
-    }
-  };
+  const last = new BoundedMap<string, number>(maxSessions);
   return {
     next(sessionId, nowMs) {
       const createdAt = Math.max(nowMs, (last.get(sessionId) ?? 0) + 1);
-      remember(sessionId, createdAt);
+      last.set(sessionId, createdAt);
       return createdAt;
     },
     saw(sessionId, createdAt) {
-      if (createdAt > (last.get(sessionId) ?? 0)) remember(sessionId, createdAt);
+      if (createdAt > (last.get(sessionId) ?? 0)) last.set(sessionId, createdAt);
     },
   };
 }

@@ -1,3 +1,4 @@
+import { createBell } from "../bell.ts";
 import { actingParty, type Caller } from "../caller.ts";
 import type { Clock } from "../clock.ts";
 import { requireId, requireWhole } from "../ids.ts";
@@ -111,30 +112,36 @@ async function awaitPending(
   read: () => Promise<readonly Message[]>,
   { signal, onArrival }: Waiting,
 ): Promise<readonly Message[]> {
-  let arrivals = 1;
-  let wake = (): void => undefined;
-  const off = onArrival(() => {
-    arrivals += 1;
-    wake();
-  });
-  const onAbort = (): void => wake();
-  signal.addEventListener("abort", onAbort, { once: true });
+  const bell = createBell();
+  const ring = (): void => bell.ring();
+  const off = onArrival(ring);
+  signal.addEventListener("abort", ring, { once: true });
   try {
+    // Something may have come between the first read and the listening.
+    ring();
     while (!signal.aborted) {
-      if (arrivals === 0) await new Promise<void>((resolve) => (wake = resolve));
-      arrivals = 0;
-      for (const delayMs of rereadDelaysMs) {
-        if (signal.aborted) return [];
-        if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs));
-        const found = await read();
-        if (found.length > 0) return found;
-      }
+      await bell.rung();
+      const found = await rereadUntilFound(read, signal);
+      if (found.length > 0) return found;
     }
     return [];
   } finally {
     off();
-    signal.removeEventListener("abort", onAbort);
+    signal.removeEventListener("abort", ring);
   }
+}
+
+async function rereadUntilFound(
+  read: () => Promise<readonly Message[]>,
+  signal: AbortSignal,
+): Promise<readonly Message[]> {
+  for (const delayMs of rereadDelaysMs) {
+    if (signal.aborted) break;
+    if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs));
+    const found = await read();
+    if (found.length > 0) return found;
+  }
+  return [];
 }
 
 async function* finishing(

@@ -1,3 +1,4 @@
+import { BoundedMap } from "../bounded-map.ts";
 import { actingParty, type Caller } from "../caller.ts";
 import type { Clock } from "../clock.ts";
 import { RouterError } from "../errors.ts";
@@ -32,7 +33,7 @@ export interface PartyView {
   readonly channel: NotificationChannel;
 }
 
-export interface PartyFilter {
+interface PartyFilter {
   /** Empty: all roles. */
   readonly role: string;
   readonly onlyOnline: boolean;
@@ -64,7 +65,7 @@ export interface PartyRegistryDeps {
   readonly presenceTimeoutMs: number;
 }
 
-/** Parties remembered as registered, which they stay for ever; when full, all are forgotten. */
+/** Parties remembered as registered, which they stay for ever. */
 const maxRemembered = 100_000;
 /** Registrations read one by one; of more than this many, all are read at once. */
 const maxSingleReads = 100;
@@ -72,16 +73,12 @@ const parallelOpens = 64;
 
 export function createPartyRegistry(deps: PartyRegistryDeps): PartyRegistry {
   const { parties, presence, contacts, sessions, pending, clock } = deps;
-  const registered = new Set<string>();
+  const registered = new BoundedMap<string, true>(maxRemembered);
 
-  const remember = (partyId: string): void => {
-    if (registered.size >= maxRemembered) registered.clear();
-    registered.add(partyId);
-  };
   const isRegistered = async (partyId: string): Promise<boolean> => {
     if (registered.has(partyId)) return true;
     const found = (await parties.read(partyId)) !== undefined;
-    if (found) remember(partyId);
+    if (found) registered.set(partyId, true);
     return found;
   };
   return {
@@ -106,7 +103,7 @@ export function createPartyRegistry(deps: PartyRegistryDeps): PartyRegistry {
       }));
       if (!offlineMode) await contacts.keep(partyId, channel);
       await presence.seen(partyId);
-      remember(partyId);
+      registered.set(partyId, true);
       return party;
     },
     async heartbeat(caller, namedPartyId) {

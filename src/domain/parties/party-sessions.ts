@@ -32,9 +32,11 @@ export function createPartySessions(
     indexed.set(sessionId, partyIds);
   };
   const add = ({ sessionId, parties }: SessionRecord): void => {
-    // A roster never changes.
-    if (indexed.has(sessionId)) return;
     const partyIds = parties.map((party) => party.partyId);
+    const known = indexed.get(sessionId);
+    // A roster never changes, but the id of a session that was removed may be used again.
+    if (known !== undefined && isSame(known, partyIds)) return;
+    if (known !== undefined) remove(sessionId, known);
     for (let checks = 0; checks < checksPerSession; checks += 1) checkOldest();
     indexed.set(sessionId, partyIds);
     for (const partyId of partyIds) {
@@ -65,4 +67,8 @@ export function createPartySessions(
     },
     [Symbol.dispose]: off,
   };
+}
+
+function isSame(known: readonly string[], partyIds: readonly string[]): boolean {
+  return known.length === partyIds.length && known.every((id, index) => id === partyIds[index]);
 }

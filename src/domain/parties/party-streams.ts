@@ -1,3 +1,4 @@
+import { BoundedMap } from "../bounded-map.ts";
 import type { Clock } from "../clock.ts";
 import type { EventAudience } from "../events/event-ports.ts";
 import type { Presence } from "./party.ts";
@@ -28,14 +29,14 @@ export interface PartyStreamsDeps {
   readonly presenceTimeoutMs: number;
 }
 
-/** Parties whose streams elsewhere were asked for a moment ago; when full, all are forgotten. */
+/** Parties whose streams elsewhere were asked for a moment ago. */
 const maxRemembered = 100_000;
 
 export function createPartyStreams(deps: PartyStreamsDeps): PartyStreams {
   const { presence, audience, clock, presenceTimeoutMs } = deps;
   /** Streams of this instance, by party: bounded by their number. */
   const here = new Map<string, number>();
-  const askedAt = new Map<string, number>();
+  const askedAt = new BoundedMap<string, number>(maxRemembered);
 
   const count = (partyId: string, change: 1 | -1): void => {
     const streams = (here.get(partyId) ?? 0) + change;
@@ -49,7 +50,6 @@ export function createPartyStreams(deps: PartyStreamsDeps): PartyStreams {
   const askElsewhere = async (partyId: string): Promise<void> => {
     const now = clock.nowMs();
     if (now - (askedAt.get(partyId) ?? 0) < presenceTimeoutMs / 4) return;
-    if (askedAt.size >= maxRemembered) askedAt.clear();
     askedAt.set(partyId, now);
     if (await audience.hasStream(partyId)) await presence.seen(partyId);
   };

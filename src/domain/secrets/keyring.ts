@@ -26,7 +26,7 @@ export interface Keyring {
   keyIdOf(sealed: Uint8Array): string;
 }
 
-export type MacPurpose = "join-token" | "message-id";
+type MacPurpose = "join-token" | "message-id";
 
 const ivBytes = 12;
 const tagBytes = 16;
@@ -48,8 +48,6 @@ export function createKeyring(masterKeys: readonly [Uint8Array, ...Uint8Array[]]
     if (key === undefined) throw new Error(`the seal key file has no key ${keyId}`);
     return key;
   };
-  const keyIdOf = (sealed: Uint8Array): string =>
-    Buffer.from(sealed.subarray(0, keyIdBytes)).toString("hex");
   return {
     currentKeyId: current.keyId,
     keyIds: keys.map((key) => key.keyId),
@@ -77,6 +75,10 @@ export function createKeyring(masterKeys: readonly [Uint8Array, ...Uint8Array[]]
     },
     keyIdOf,
   };
+}
+
+function keyIdOf(sealed: Uint8Array): string {
+  return Buffer.from(sealed.subarray(0, keyIdBytes)).toString("hex");
 }
 
 function masterKey(secret: Uint8Array): MasterKey {

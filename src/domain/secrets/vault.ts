@@ -15,7 +15,8 @@ export function createVault(secrets: SecretStore, keyring: Keyring): Vault {
     put: (kind, id, plain) => secrets.put(kind, id, keyring.seal(sealContext(kind, id), plain)),
     async get(kind, id) {
       const sealed = await secrets.get(kind, id);
-      return sealed === undefined ? undefined : keyring.open(sealContext(kind, id), sealed);
+      if (sealed === undefined) return undefined;
+      return Uint8Array.from(keyring.open(sealContext(kind, id), sealed));
     },
     erase: (kind, id) => secrets.erase(kind, id),
   };

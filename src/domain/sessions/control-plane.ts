@@ -45,12 +45,12 @@ export interface CreatedSession {
   readonly joinTokens: ReadonlyMap<string, string>;
 }
 
-export interface Take {
+interface Take {
   readonly sessionId: string;
   readonly takeId: string;
 }
 
-export interface TakenShare {
+interface TakenShare {
   readonly delegatePartyId: string;
   readonly encryptedShare: Uint8Array;
   readonly publicKey: Uint8Array;

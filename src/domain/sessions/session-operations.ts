@@ -30,19 +30,19 @@ export interface SessionOperations {
 }
 
 /** A session and the party that calls, as the request names them. */
-export interface NamedSeat {
+interface NamedSeat {
   readonly sessionId: string;
   readonly partyId: string;
 }
 
-export interface JoinRequest extends NamedSeat {
+interface JoinRequest extends NamedSeat {
   readonly joinToken: string;
   readonly deviceInfo: DeviceInfo;
 }
 
-export interface CompletionReport extends NamedSeat, Report {}
+interface CompletionReport extends NamedSeat, Report {}
 
-export interface SubmittedShare extends NamedSeat {
+interface SubmittedShare extends NamedSeat {
   readonly encryptedShare: Uint8Array;
   readonly publicKey: Uint8Array;
   readonly partyIndex: number;

@@ -11,7 +11,7 @@ import type { SessionSettling } from "./session-settling.ts";
 import { isTerminal, type SessionRecord } from "./session.ts";
 
 /** A move of the state machine: gives back the same record when there is nothing to do. May run more than once. */
-export type Move = (record: SessionRecord, nowMs: number) => SessionRecord;
+type Move = (record: SessionRecord, nowMs: number) => SessionRecord;
 
 /** Changes records, one change of a session after the other. */
 export interface SessionWriter {
@@ -57,7 +57,9 @@ export function createSessionWriter(options: WriterOptions): SessionWriter {
       queue.run(sessionId, async () => {
         const { record, changed } = await compareAndSet(options, sessionId, move);
         await settle(record);
-        if (changed) await eraseWhatIsDue(options, record);
+        // Also where it was changed by a try whose answer was lost: then its events were still to be noted.
+        const isRecent = record.publishedCount < record.transitions.length;
+        if (changed || isRecent) await eraseWhatIsDue(options, record);
         return record;
       }),
     settleNew: (record) => queue.run(record.sessionId, () => settle(record)),

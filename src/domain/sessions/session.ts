@@ -1,8 +1,8 @@
 export type SessionType = "keygen" | "sign";
 export type SessionStatus = "created" | "in_progress" | "completed" | "failed" | "expired";
-export type PartyState = "selected" | "joined" | "ready" | "completed";
+type PartyState = "selected" | "joined" | "ready" | "completed";
 export type PartyRole = "persistent" | "delegate" | "temporary";
-export type DelegateShareState = "none" | "awaited" | "stored" | "taken" | "erased";
+type DelegateShareState = "none" | "awaited" | "stored" | "taken" | "erased";
 
 export interface DeviceInfo {
   readonly deviceType: string;

@@ -37,7 +37,7 @@ function badCalls(
         sessionType: "keygen",
         thresholdN: 2,
         thresholdT: 2,
-        selectedParties: [...parties.slice(0, 2)],
+        selectedParties: parties.slice(0, 2),
         ...replaced(change, id),
       });
   return {
@@ -172,7 +172,7 @@ for (const kind of fleetKinds) {
 
     it("are refused in every id field of every RPC, and nothing is stored", async () => {
       const session = await openSession(fleet);
-      const before = await storedTotals(fleet.nats.url);
+      const totals = await storedTotals(fleet.nats.url);
       for (const [field, { required, call }] of Object.entries(badCalls(fleet, session))) {
         for (const badId of badIds) {
           if (badId === "" && !required) continue;
@@ -186,7 +186,7 @@ for (const kind of fleetKinds) {
           assert.match(error.rawMessage, new RegExp(`\\b${field.split(".").at(-1)}\\b`), where);
         }
       }
-      assert.deepEqual(await storedTotals(fleet.nats.url), before);
+      assert.deepEqual(await storedTotals(fleet.nats.url), totals);
     });
   });
 }

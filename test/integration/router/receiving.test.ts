@@ -191,8 +191,8 @@ for (const kind of fleetKinds) {
       await test.route(test.b);
       const second = await test.route(test.b);
       const [first] = await test.pending(test.b);
-      const after = Number(first?.createdAt);
-      assert.deepEqual(ids(await test.pending(test.b, after)), [second]);
+      const createdAt = Number(first?.createdAt);
+      assert.deepEqual(ids(await test.pending(test.b, createdAt)), [second]);
     });
 
     it("polls a hundred messages or four megabytes at a time, but always one", async () => {
@@ -257,8 +257,8 @@ for (const kind of fleetKinds) {
       assert.deepEqual(event?.selectedParties, [test.a]);
       assert.match(event.eventId, new RegExp(`^[0-9a-f]{16}-message_failed-${messageId}-1$`));
       assert.equal(await test.acknowledge(test.b, messageId), "acknowledged");
-      const after = await fleet.router.getMessageStatus({ sessionId, messageId });
-      assert.equal(after.deliveries[0]?.status, "acknowledged");
+      const later = await fleet.router.getMessageStatus({ sessionId, messageId });
+      assert.equal(later.deliveries[0]?.status, "acknowledged");
     });
 
     it("fails a message at once when the refusal is permanent", async () => {

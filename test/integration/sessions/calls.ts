@@ -5,8 +5,8 @@ import { device } from "../../unit/domain/sessions/session-records.ts";
 import { openPair, type Instance, type Pair } from "./instances.ts";
 
 export const anybody: Caller = { kind: "open" };
-export const none = new Uint8Array();
-export const key = new Uint8Array([2, 7, 7]);
+export const none: Uint8Array = new Uint8Array();
+export const key: Uint8Array = new Uint8Array([2, 7, 7]);
 
 export function request(changes: Partial<CreateRequest> = {}): CreateRequest {
   return {

@@ -151,7 +151,7 @@ describe("an unknown method", () => {
         call(app, { path, headers: { "content-type": contentType }, body });
 
       const json = await post("application/json", "{}");
-      assert.equal(json.status, 501);
+      assert.equal(json.status, 404);
       const error = JSON.parse(json.body.toString()) as { code: string; message: string };
       assert.equal(error.code, "unimplemented");
       assert.match(error.message, /^UNIMPLEMENTED: /);

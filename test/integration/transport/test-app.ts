@@ -1,11 +1,11 @@
 import { once } from "node:events";
 import * as http2 from "node:http2";
-import { createContextValues, type ConnectRouter, type Interceptor } from "@connectrpc/connect";
+import { createContextValues, type ConnectRouter } from "@connectrpc/connect";
 import { MessageRouter } from "../../../gen/mpc/router/v1/message_router_pb.js";
 import { RouterError } from "../../../src/domain/errors.ts";
 import { connectionKey } from "../../../src/rpc/connection.ts";
-import { wireError } from "../../../src/rpc/errors.ts";
 import { healthRoutes, type ReadinessSource } from "../../../src/rpc/health.ts";
+import { createErrorInterceptor } from "../../../src/rpc/interceptors.ts";
 import { unknownMethod, withFixedParseErrors } from "../../../src/rpc/parse-errors.ts";
 import { reflectionRoutes } from "../../../src/rpc/reflection.ts";
 import { openStream, relay } from "../../../src/rpc/streaming.ts";
@@ -84,7 +84,7 @@ export async function startApp(options: Partial<HttpAppOptions> = {}): Promise<T
     reflectionRoutes([MessageRouter])(router);
   };
   const app = createHttpApp({
-    routes: withFixedParseErrors(services, [wireErrors]),
+    routes: withFixedParseErrors(services, [createErrorInterceptor(silentLogger)]),
     contextValues: (connection) => createContextValues().set(connectionKey, connection),
     unknownMethod,
     logger: silentLogger,
@@ -103,25 +103,6 @@ export async function startApp(options: Partial<HttpAppOptions> = {}): Promise<T
     drain: () => app.drain(),
     [Symbol.asyncDispose]: () => app[Symbol.asyncDispose](),
   };
-}
-
-/** Errors of the stub as the router's own interceptor sends them. */
-const wireErrors: Interceptor = (next) => async (request) => {
-  try {
-    const answer = await next(request);
-    if (!answer.stream) return answer;
-    return { ...answer, message: withWireErrors(answer.message) };
-  } catch (error) {
-    throw wireError(error);
-  }
-};
-
-async function* withWireErrors<T>(messages: AsyncIterable<T>): AsyncIterable<T> {
-  try {
-    yield* messages;
-  } catch (error) {
-    throw wireError(error);
-  }
 }
 
 /** The items, and then nothing until the signal aborts. */

@@ -53,7 +53,7 @@ describe("window", () => {
   it("asks for a refused message again after its delay, and lets it pass then", () => {
     const { window, answers, pulled } = setup();
     window.give("m1", pulled(1), 0);
-    window.refuse("m1", 2_000, 500);
+    window.refuse({ messageId: "m1", redeliverAfterMs: 2_000 }, 500);
     assert.deepEqual(answers, ["nak 1 2000"]);
     assert.equal(window.holdMs("m1", 2_499), 1);
     assert.equal(window.holdMs("m1", 2_500), 0);

@@ -39,8 +39,6 @@ function setup(before: readonly SessionRecord[] = []): Setup {
     },
     { nowMs: () => now.value },
   );
-  const idsOf = (records: readonly SessionRecord[]): readonly string[] =>
-    records.map(({ sessionId }) => sessionId);
   return {
     now,
     sessions,
@@ -49,6 +47,10 @@ function setup(before: readonly SessionRecord[] = []): Setup {
     live: async (partyId) => idsOf(await sessions.liveSessionsOf(partyId)),
     recent: async (partyId) => idsOf(await sessions.recentSessionsOf(partyId)),
   };
+}
+
+function idsOf(records: readonly SessionRecord[]): readonly string[] {
+  return records.map(({ sessionId }) => sessionId);
 }
 
 function aRecord(changes: Partial<SessionRecord>): SessionRecord {
@@ -95,6 +97,17 @@ describe("party sessions", () => {
     store({ sessionId: "one" });
     assert.deepEqual(await live("party-1"), ["one"]);
     store({ sessionId: "one", status: "completed", endedAt: 1 });
+    assert.deepEqual(await live("party-1"), []);
+  });
+
+  it("finds a session under its new roster when its id is used again", async () => {
+    const { live, store } = setup();
+    store({ sessionId: "one" });
+    assert.deepEqual(await live("party-1"), ["one"]);
+    const [seat] = aRecord({}).parties;
+    assert.ok(seat);
+    store({ sessionId: "one", parties: [{ ...seat, partyId: "party-3" }] });
+    assert.deepEqual(await live("party-3"), ["one"]);
     assert.deepEqual(await live("party-1"), []);
   });
 
