@@ -5,6 +5,7 @@ import type { Keyring } from "./keyring.ts";
 export interface Vault {
   /** Durable when it resolves; a value that was there before is erased. */
   put(kind: SecretKind, id: string, plain: Uint8Array): Promise<void>;
+  /** `undefined`: there is none, or the key it was sealed with is in the key file no more. */
   get(kind: SecretKind, id: string): Promise<Uint8Array | undefined>;
   /** Erases the value from the disk too. Idempotent. */
   erase(kind: SecretKind, id: string): Promise<void>;
@@ -15,7 +16,9 @@ export function createVault(secrets: SecretStore, keyring: Keyring): Vault {
     put: (kind, id, plain) => secrets.put(kind, id, keyring.seal(sealContext(kind, id), plain)),
     async get(kind, id) {
       const sealed = await secrets.get(kind, id);
-      if (sealed === undefined) return undefined;
+      if (sealed === undefined || !keyring.keyIds.includes(keyring.keyIdOf(sealed))) {
+        return undefined;
+      }
       return Uint8Array.from(keyring.open(sealContext(kind, id), sealed));
     },
     erase: (kind, id) => secrets.erase(kind, id),

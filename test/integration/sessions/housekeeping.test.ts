@@ -123,6 +123,32 @@ describe("publication", () => {
   });
 });
 
+describe("sweeping secrets", () => {
+  it("erases one whose session never came to be, once it cannot come any more", async () => {
+    await using trio = await openTrio();
+    const { coordinator, secrets } = trio.a;
+    const id = `never-made-${"a".repeat(32)}`;
+    await secrets.put("lent", id, new Uint8Array(9));
+    await coordinator.housekeeping.sweep();
+    trio.clock.advance(59_000);
+    await coordinator.housekeeping.sweep();
+    assert.deepEqual(await secrets.ids("lent"), [id]);
+    trio.clock.advance(2_000);
+    await coordinator.housekeeping.sweep();
+    assert.deepEqual(await secrets.ids("lent"), []);
+  });
+
+  it("erases what an instance that died left of a session that ended", async () => {
+    await using trio = await openTrio();
+    const { record } = await trio.a.coordinator.createSession(anybody, request());
+    const id = `${record.sessionId}-${"b".repeat(32)}`;
+    await trio.a.coordinator.cancelSession(anybody, record.sessionId, "");
+    await trio.a.secrets.put("share", id, new Uint8Array(9));
+    await trio.b.coordinator.housekeeping.sweep();
+    assert.deepEqual(await trio.b.secrets.ids("share"), []);
+  });
+});
+
 describe("forgetting", () => {
   it("removes a session a day after its end, on every instance, and tells the other rooms", async () => {
     await using trio = await openTrio();
