@@ -15,7 +15,7 @@ const cutConnectionCodes: ReadonlySet<Code> = new Set([
 ]);
 
 /** The reason word that opens the message of every refusal of the router, such as NOT_JOINED. */
-export function reasonOf(error: unknown): string | undefined {
+function reasonOf(error: unknown): string | undefined {
   if (!(error instanceof ConnectError)) return undefined;
   return /^([A-Z][A-Z0-9_]+): /.exec(error.rawMessage)?.[1];
 }

@@ -80,9 +80,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
     warnings: [
       ...broker.warnings,
       ...payloadWarnings(settings, nats, maxPayloadBytes),
-      ...(stores.sealKeys.isDevelopment
-        ? ["no --seal-key-file: the key of stored secrets lies beside them (development only)"]
-        : []),
+      ...stores.warnings,
       "no authentication: every caller is believed (development only)",
     ],
     [Symbol.asyncDispose]: () => held.disposeAsync(),

@@ -17,9 +17,9 @@ import { createCoordinator, type Coordinator } from "../domain/sessions/coordina
 import { createSessionEndings } from "../domain/sessions/session-endings.ts";
 import { seatOf } from "../domain/sessions/session.ts";
 import type { Nats } from "../nats/connection.ts";
-import { forgetMail, hasMail } from "../nats/forget.ts";
-import { openMail, type Mail } from "../nats/mail.ts";
-import type { SettledCopy } from "../nats/settler.ts";
+import { forgetMail, hasMail } from "../nats/mail/forget.ts";
+import { openMail, type Mail } from "../nats/mail/mail.ts";
+import type { SettledCopy } from "../nats/mail/settler.ts";
 import type { Messaging } from "../rpc/messages.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { Stores } from "./stores.ts";
@@ -48,13 +48,11 @@ export interface Rules extends AsyncDisposable {
 export function createRules(options: RuleOptions): Rules {
   const { nats, stores, settings, clock, logger } = options;
   const { sessions, events, audience, parties, presence } = stores;
-  const { keyring } = stores.sealKeys;
   const resources = new AsyncDisposableStack();
   const coordinator = resources.use(
     createCoordinator({
       ...stores,
       ...settings,
-      keyring,
       hasMail: (sessionId) => hasMail(nats, sessionId),
       forgetSession: async (sessionId) => {
         await forgetMail(nats, sessionId);
@@ -72,7 +70,7 @@ export function createRules(options: RuleOptions): Rules {
     ...settings,
     parties,
     presence,
-    contacts: createContactBook(createVault(stores.secrets, keyring)),
+    contacts: createContactBook(createVault(stores.secrets, stores.keyring)),
     sessions: partySessions,
     pending: stores.pending,
     clock,
@@ -132,7 +130,7 @@ function createMessaging(
     route: createRouting({
       ...common,
       ...options,
-      keyring: stores.sealKeys.keyring,
+      keyring: stores.keyring,
       creationClock,
     }),
     receiving: createReceiving({ ...common, endings }),

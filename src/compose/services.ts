@@ -11,7 +11,7 @@ import { healthRoutes, type ReadinessSource } from "../rpc/health.ts";
 import { createMessageHandlers } from "../rpc/messages.ts";
 import { createPartyHandlers } from "../rpc/parties.ts";
 import { reflectionRoutes } from "../rpc/reflection.ts";
-import { createSessionOperationHandlers } from "../rpc/session-operations.ts";
+import { createSessionOperationHandlers, proxiedCaller } from "../rpc/session-operations.ts";
 import type { Rules } from "./rules.ts";
 
 const services = [MessageRouter, SessionCoordinator, SessionOperations];
@@ -36,7 +36,10 @@ export function routesOf(
       ...operations,
     });
     router.service(SessionCoordinator, createCoordinatorHandlers(rules.coordinator));
-    router.service(SessionOperations, operations);
+    router.service(
+      SessionOperations,
+      createSessionOperationHandlers(rules.coordinator, proxiedCaller),
+    );
     health(router);
     reflection(router);
   };

@@ -1,21 +1,24 @@
-import { readSealKeyFile } from "../config/seal-key-file.ts";
 import type { Settings } from "../config/settings-table.ts";
 import type { Clock } from "../domain/clock.ts";
 import type { EventAudience, EventStore } from "../domain/events/event-ports.ts";
 import type { PartyStore, PendingCounter, Presence } from "../domain/parties/party.ts";
-import type { JoinMissCounter, SessionStore } from "../domain/sessions/session-ports.ts";
+import type { Keyring } from "../domain/secrets/keyring.ts";
+import type {
+  JoinMissCounter,
+  SecretStore,
+  SessionStore,
+} from "../domain/sessions/session-ports.ts";
 import type { Nats } from "../nats/connection.ts";
-import { openSealKeys, type SealKeys } from "../nats/dev-seal-key.ts";
-import { openEventAudience } from "../nats/event-audience.ts";
-import { openEventStore } from "../nats/event-store.ts";
+import { openEventAudience } from "../nats/events/event-audience.ts";
+import { openEventStore } from "../nats/events/event-store.ts";
 import { announceInstance } from "../nats/instance.ts";
-import { openJoinMissCounter } from "../nats/join-miss-counter.ts";
-import { createPendingCounter } from "../nats/mailbox-size.ts";
-import { openPartyStore } from "../nats/party-store.ts";
-import { openPresence } from "../nats/presence.ts";
-import { openSecretStore } from "../nats/secret-store.ts";
-import { openSessionStore } from "../nats/session-store.ts";
+import { openJoinMissCounter } from "../nats/sessions/join-miss-counter.ts";
+import { createPendingCounter } from "../nats/mail/mailbox-size.ts";
+import { openPartyStore } from "../nats/parties/party-store.ts";
+import { openPresence } from "../nats/parties/presence.ts";
+import { openSessionStore } from "../nats/sessions/session-store.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { openSecrets } from "./secrets.ts";
 
 export interface StoreOptions {
   readonly nats: Nats;
@@ -27,8 +30,10 @@ export interface StoreOptions {
 
 /** Everything that outlives a call, but for the mail. */
 export interface Stores extends AsyncDisposable {
-  readonly sealKeys: SealKeys;
-  readonly secrets: ReturnType<typeof openSecretStore>;
+  readonly secrets: SecretStore;
+  readonly keyring: Keyring;
+  /** What the operator should know, one line each. */
+  readonly warnings: readonly string[];
   readonly sessions: SessionStore;
   readonly joinMisses: JoinMissCounter;
   readonly events: EventStore;
@@ -41,18 +46,15 @@ export interface Stores extends AsyncDisposable {
 export async function openStores(options: StoreOptions): Promise<Stores> {
   const { nats, settings, logger } = options;
   await using resources = new AsyncDisposableStack();
-  const { sealKeyFile } = settings;
-  const fileKeys = sealKeyFile === undefined ? [] : await readSealKeyFile(sealKeyFile);
-  const sealKeys = await openSealKeys(nats, fileKeys);
   const instance = resources.use(await announceInstance(nats, { id: options.instanceId, logger }));
   const sessions = resources.use(await openSessionStore(nats, options));
   const events = resources.use(await openEventStore(nats, options));
   const presence = resources.use(openPresence(nats, { ...settings, logger }));
   const audience = resources.use(openEventAudience(nats, { instance, logger }));
+  const secrets = await openSecrets({ ...options, sessions });
   const held = resources.move();
   return {
-    sealKeys,
-    secrets: openSecretStore(nats),
+    ...secrets,
     sessions,
     joinMisses: openJoinMissCounter(nats),
     events,

@@ -10,7 +10,7 @@ export interface Entry<T> {
   readonly revision: number;
 }
 
-export interface PutOptions {
+interface PutOptions {
   /** Revision the key must have now; 0: the key must not exist. Absent: whatever it has. */
   readonly expectRevision?: number;
   /** Time after which the server forgets the value, in milliseconds; whole seconds, at least one. */

@@ -4,7 +4,7 @@ import { isRouterError, type RouterErrorReason, type RouterError } from "../doma
 import { ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 
 /** Domain of the `google.rpc.ErrorInfo` that every refusal carries. */
-export const errorDomain = "mpc.router";
+const errorDomain = "mpc.router";
 
 /** The wire code of every reason; a reason without one does not compile. */
 export const codes: Record<RouterErrorReason, Code> = {

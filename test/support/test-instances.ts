@@ -14,11 +14,11 @@ import { createPartyStreams, type PartyStreams } from "../../src/domain/parties/
 import { createKeyring } from "../../src/domain/secrets/keyring.ts";
 import { createVault } from "../../src/domain/secrets/vault.ts";
 import { connectNats, type Nats } from "../../src/nats/connection.ts";
-import { openEventAudience } from "../../src/nats/event-audience.ts";
-import { openEventStore } from "../../src/nats/event-store.ts";
+import { openEventAudience } from "../../src/nats/events/event-audience.ts";
+import { openEventStore } from "../../src/nats/events/event-store.ts";
 import { announceInstance } from "../../src/nats/instance.ts";
-import { openPartyStore } from "../../src/nats/party-store.ts";
-import { openPresence } from "../../src/nats/presence.ts";
+import { openPartyStore } from "../../src/nats/parties/party-store.ts";
+import { openPresence } from "../../src/nats/parties/presence.ts";
 import { provision } from "../../src/nats/provisioning.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import { startNatsServer, type NatsTestServer } from "./nats-server.ts";

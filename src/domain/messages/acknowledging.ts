@@ -13,7 +13,7 @@ import {
 } from "./delivery-rules.ts";
 import type { DeliveryKey, DeliveryLog, KnownDelivery, MessageStore } from "./message-ports.ts";
 
-export interface AcknowledgeRequest {
+interface AcknowledgeRequest {
   readonly messageId: string;
   readonly partyId: string;
   readonly sessionId: string;
@@ -34,7 +34,7 @@ export interface AcknowledgingOptions {
 }
 
 /** What an acknowledgement did; the words of the answer. */
-export type AcknowledgeOutcome = "acknowledged" | "already acknowledged" | "refused" | "failed";
+type AcknowledgeOutcome = "acknowledged" | "already acknowledged" | "refused" | "failed";
 
 export type AcknowledgeMessage = (
   caller: Caller,

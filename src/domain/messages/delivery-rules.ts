@@ -1,6 +1,6 @@
 import type { DeliveryRecords } from "./message.ts";
 
-export type DeliveryStatus = "pending" | "delivered" | "acknowledged" | "failed";
+type DeliveryStatus = "pending" | "delivered" | "acknowledged" | "failed";
 
 /** Opens an error text that makes a message fail at once, without another delivery. */
 const permanentPrefix = "permanent:";

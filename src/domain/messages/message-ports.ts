@@ -70,7 +70,7 @@ export interface DeliveryKey {
   readonly facts: MessageFacts;
 }
 
-export interface Refusal {
+interface Refusal {
   readonly number: number;
   readonly atMs: number;
   readonly error: string;

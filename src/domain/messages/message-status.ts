@@ -15,7 +15,7 @@ export interface StatusOptions {
   readonly clock: Clock;
 }
 
-export interface StatusRequest {
+interface StatusRequest {
   readonly sessionId: string;
   readonly messageId: string;
 }

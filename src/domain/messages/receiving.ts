@@ -23,7 +23,7 @@ export interface ReceivingOptions {
   readonly clock: Clock;
 }
 
-export interface PendingRequest {
+interface PendingRequest {
   readonly sessionId: string;
   readonly partyId: string;
   /** Unix milliseconds, exclusive; 0: all. */

@@ -11,7 +11,7 @@ import type { CreationClock } from "./creation-clock.ts";
 import type { MailboxMeter, MessageStore } from "./message-ports.ts";
 import type { MessageFacts, OutgoingMessage, Recipient } from "./message.ts";
 
-export interface RouteRequest {
+interface RouteRequest {
   readonly sessionId: string;
   readonly fromParty: string;
   /** Empty: everybody of the roster but the sender. */
@@ -90,7 +90,9 @@ function derivedId(
   record: SessionRecord,
   call: { readonly fromParty: string; readonly key: string },
 ): string {
-  const mac = keyring.mac(record.keyId, "message-id", record.sessionId, call.fromParty, call.key);
+  // A session whose key was taken from the key file goes on under the current one.
+  const keyId = keyring.keyIds.includes(record.keyId) ? record.keyId : keyring.currentKeyId;
+  const mac = keyring.mac(keyId, "message-id", record.sessionId, call.fromParty, call.key);
   return mac.toString("hex").slice(0, 32);
 }
 

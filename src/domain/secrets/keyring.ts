@@ -28,6 +28,15 @@ export interface Keyring {
 
 type MacPurpose = "join-token" | "message-id";
 
+/** What was to be opened was sealed with a key that is not in the ring. */
+export class UnknownKeyError extends Error {
+  override readonly name = "UnknownKeyError";
+
+  constructor(keyId: string) {
+    super(`the seal key file has no key ${keyId}, which stored secrets need`);
+  }
+}
+
 const ivBytes = 12;
 const tagBytes = 16;
 const keyIdBytes = 8;
@@ -45,7 +54,7 @@ export function createKeyring(masterKeys: readonly [Uint8Array, ...Uint8Array[]]
   const byId = new Map(keys.map((key) => [key.keyId, key]));
   const find = (keyId: string): MasterKey => {
     const key = byId.get(keyId);
-    if (key === undefined) throw new Error(`the seal key file has no key ${keyId}`);
+    if (key === undefined) throw new UnknownKeyError(keyId);
     return key;
   };
   return {

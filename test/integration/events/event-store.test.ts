@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import type { EventStore, StoredEvent } from "../../../src/domain/events/event-ports.ts";
 import type { SessionEvent } from "../../../src/domain/events/session-event.ts";
 import { connectNats, type Nats } from "../../../src/nats/connection.ts";
-import { openEventStore } from "../../../src/nats/event-store.ts";
+import { openEventStore } from "../../../src/nats/events/event-store.ts";
 import { provision } from "../../../src/nats/provisioning.ts";
 import { silentLogger } from "../../../src/telemetry/logger.ts";
 import { startNatsServer, type NatsTestServer } from "../../support/nats-server.ts";

@@ -9,13 +9,13 @@ import type {
 } from "../../../src/domain/sessions/session-ports.ts";
 import type { PartyRole } from "../../../src/domain/sessions/session.ts";
 import { connectNats, type Nats } from "../../../src/nats/connection.ts";
-import { openEventStore } from "../../../src/nats/event-store.ts";
-import { openJoinMissCounter } from "../../../src/nats/join-miss-counter.ts";
-import { openPartyStore } from "../../../src/nats/party-store.ts";
-import { openPresence } from "../../../src/nats/presence.ts";
+import { openEventStore } from "../../../src/nats/events/event-store.ts";
+import { openJoinMissCounter } from "../../../src/nats/sessions/join-miss-counter.ts";
+import { openPartyStore } from "../../../src/nats/parties/party-store.ts";
+import { openPresence } from "../../../src/nats/parties/presence.ts";
 import { provision } from "../../../src/nats/provisioning.ts";
-import { openSecretStore } from "../../../src/nats/secret-store.ts";
-import { openSessionStore } from "../../../src/nats/session-store.ts";
+import { openSecretStore } from "../../../src/nats/sessions/secret-store.ts";
+import { openSessionStore } from "../../../src/nats/sessions/session-store.ts";
 import { silentLogger } from "../../../src/telemetry/logger.ts";
 import { startNatsServer, type NatsTestServer } from "../../support/nats-server.ts";
 

@@ -4,7 +4,7 @@ import type { SessionStore } from "../../../src/domain/sessions/session-ports.ts
 import type { SessionRecord, StoredSession } from "../../../src/domain/sessions/session.ts";
 import { connectNats, type Nats } from "../../../src/nats/connection.ts";
 import { provision } from "../../../src/nats/provisioning.ts";
-import { openSessionStore } from "../../../src/nats/session-store.ts";
+import { openSessionStore } from "../../../src/nats/sessions/session-store.ts";
 import { silentLogger } from "../../../src/telemetry/logger.ts";
 import { startNatsServer, type NatsTestServer } from "../../support/nats-server.ts";
 import { until } from "../../support/until.ts";

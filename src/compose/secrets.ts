@@ -1,0 +1,64 @@
+import { readSealKeyFile } from "../config/seal-key-file.ts";
+import type { Settings } from "../config/settings-table.ts";
+import { UnknownKeyError, type Keyring } from "../domain/secrets/keyring.ts";
+import { renewSeals, type Seals } from "../domain/secrets/resealing.ts";
+import type { ResealableSecrets, SessionStore } from "../domain/sessions/session-ports.ts";
+import type { Nats } from "../nats/connection.ts";
+import { KeyFileNeededError, openSealKeys, type SealKeys } from "../nats/sessions/dev-seal-key.ts";
+import { openSecretStore } from "../nats/sessions/secret-store.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import { StartError } from "./start-error.ts";
+
+export interface SecretOptions {
+  readonly nats: Nats;
+  readonly settings: Settings;
+  readonly sessions: SessionStore;
+  readonly logger: Logger;
+}
+
+export interface Secrets {
+  readonly secrets: ResealableSecrets;
+  readonly keyring: Keyring;
+  /** What the operator should know of the keys, one line each. */
+  readonly warnings: readonly string[];
+}
+
+/** Opens the secret store with everything in it sealed under the current key. */
+export async function openSecrets(options: SecretOptions): Promise<Secrets> {
+  const { nats, settings, sessions, logger } = options;
+  const { sealKeyFile } = settings;
+  const fileKeys = sealKeyFile === undefined ? [] : await readSealKeyFile(sealKeyFile);
+  const secrets = openSecretStore(nats);
+  const keys = await openKeys(nats, fileKeys);
+  const { keyring } = keys;
+  const seals = await renewSeals({ secrets, keyring, sessions });
+  if (seals.resealed > 0) logger.info({ resealed: seals.resealed }, "sealed secrets anew");
+  const { developmentKeyId: developmentKey } = keys;
+  const isLeftOver = developmentKey !== undefined && seals.unusedKeyIds.includes(developmentKey);
+  if (isLeftOver && !keys.isDevelopment) await keys.eraseDevelopmentKey();
+  return { secrets, keyring, warnings: warningsOf(keys, seals) };
+}
+
+async function openKeys(nats: Nats, fileKeys: readonly Uint8Array[]): Promise<SealKeys> {
+  try {
+    return await openSealKeys(nats, fileKeys);
+  } catch (error) {
+    if (error instanceof KeyFileNeededError || error instanceof UnknownKeyError) {
+      throw new StartError(error.message, { cause: error });
+    }
+    throw error;
+  }
+}
+
+function warningsOf(keys: SealKeys, seals: Seals): readonly string[] {
+  const unused = seals.unusedKeyIds.filter((keyId) => keyId !== keys.developmentKeyId);
+  return [
+    ...(keys.isDevelopment
+      ? ["no --seal-key-file: the key of stored secrets lies beside them (development only)"]
+      : []),
+    ...seals.unknownKeyIds.map(
+      (keyId) => `secrets under key ${keyId} cannot be opened: it is in no file`,
+    ),
+    ...unused.map((keyId) => `nothing uses key ${keyId} of the seal key file any more`),
+  ];
+}

@@ -1,0 +1,61 @@
+import type { Mailbox } from "../../domain/messages/message.ts";
+import type { PendingCounter } from "../../domain/parties/party.ts";
+import type { Nats } from "../connection.ts";
+import { unsettledIds } from "./mailbox-records.ts";
+import { subjectsIn } from "../reading.ts";
+import { parseMessageSubject, streams, subjects } from "../subjects.ts";
+
+export interface MailboxSize {
+  /** Unsettled messages. */
+  readonly messages: number;
+  /** Their size in the store, in bytes. */
+  readonly bytes: number;
+}
+
+/** Measures what lies unsettled in a mailbox, reading headers only. */
+export async function measureMailbox(nats: Nats, box: Mailbox): Promise<MailboxSize> {
+  const sizes = await copySizes(nats, box);
+  const unsettled = await unsettledIds(nats, box, [...sizes.keys()]);
+  let bytes = 0;
+  for (const messageId of unsettled) bytes += sizes.get(messageId) ?? 0;
+  return { messages: unsettled.size, bytes };
+}
+
+async function copySizes(nats: Nats, box: Mailbox): Promise<ReadonlyMap<string, number>> {
+  const sizes = new Map<string, number>();
+  await nats.attempt("measuring a mailbox", async () => {
+    sizes.clear();
+    const consumer = await nats.js.consumers.get(streams.messages, {
+      filter_subjects: subjects.mailbox(box),
+      headers_only: true,
+    });
+    const info = await consumer.info();
+    if (info.num_pending === 0) return;
+    const copies = await consumer.fetch({ max_messages: info.num_pending, expires: 2_000 });
+    for await (const copy of copies) {
+      const size = Number(copy.headers?.get("Nats-Msg-Size") ?? 0);
+      sizes.set(parseMessageSubject(copy.subject).messageId, size);
+      if (copy.info.pending === 0) break;
+    }
+    await consumer.delete();
+  });
+  return sizes;
+}
+
+/** Counts a party's unsettled messages over several sessions. */
+export function createPendingCounter(nats: Nats): PendingCounter {
+  return {
+    async count(partyId, sessionIds) {
+      const filter = subjects.mailOfParty(partyId);
+      const wanted = new Set(sessionIds);
+      const copies = (await subjectsIn(nats, streams.messages, filter)).map(parseMessageSubject);
+      let count = 0;
+      for (const [sessionId, found] of Map.groupBy(copies, (copy) => copy.sessionId)) {
+        if (!wanted.has(sessionId)) continue;
+        const ids = found.map(({ messageId }) => messageId);
+        count += (await unsettledIds(nats, { partyId, sessionId }, ids)).size;
+      }
+      return count;
+    },
+  };
+}

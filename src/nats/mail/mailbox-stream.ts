@@ -1,0 +1,119 @@
+import { createBell } from "../../domain/bell.ts";
+import { RouterError } from "../../domain/errors.ts";
+import type { OpenMailbox } from "../../domain/messages/message-ports.ts";
+import type { Mailbox, Message } from "../../domain/messages/message.ts";
+import type { MailboxConsumer } from "./mailbox-consumer.ts";
+import { createMailboxGate, type MailboxGate } from "./mailbox-gate.ts";
+import type { MailboxNote } from "./mailbox-notes.ts";
+import type { MailboxesOptions } from "./mailboxes-options.ts";
+import { createWindow, type Window } from "./window.ts";
+
+/** A stream may have this much given out and not settled, in bytes; the count is the consumer's `max_ack_pending`. */
+const maxUnsettledBytes = 67_108_864;
+
+export interface MailboxStreamOptions extends MailboxesOptions {
+  readonly box: Mailbox;
+  readonly open: OpenMailbox;
+  readonly consumer: MailboxConsumer;
+}
+
+/** One open message stream. It ends itself when its reader has gone, or its messages have been read to their end. */
+export class MailboxStream implements AsyncDisposable {
+  readonly #options: MailboxStreamOptions;
+  readonly #window: Window;
+  readonly #gate: MailboxGate;
+  readonly #bell = createBell();
+  readonly #ring = (): void => this.#bell.ring();
+  #isSuperseded = false;
+  #isDoubted = false;
+
+  constructor(options: MailboxStreamOptions) {
+    this.#options = options;
+    this.#window = createWindow(options.ackWaitMs);
+    this.#gate = createMailboxGate({ ...options, window: this.#window });
+    options.consumer.onChange(this.#ring);
+    options.open.signal.addEventListener("abort", this.#ring);
+    options.open.ended.addEventListener("abort", this.#ring);
+  }
+
+  epoch(): number {
+    return this.#options.consumer.epoch();
+  }
+
+  /** To be iterated once. */
+  async *messages(): AsyncGenerator<Message> {
+    const { open, consumer } = this.#options;
+    try {
+      yield* this.#untilEnded();
+      if (open.signal.aborted) return;
+      consumer.pause();
+      yield* this.#gate.rest();
+    } finally {
+      // Not awaited: the reader need not wait for the broker to forget the consumer.
+      void this[Symbol.asyncDispose]();
+    }
+  }
+
+  onNote(note: MailboxNote): void {
+    if (note.kind === "settled") this.#window.settle(note.messageId);
+    else if (note.kind === "owner") this.onOwner(note.epoch);
+    else this.#window.refuse(note, this.#options.nats.clock.nowMs());
+    this.#bell.ring();
+  }
+
+  /** A stream of that epoch has taken the mailbox. */
+  onOwner(epoch: number): void {
+    if (epoch <= this.epoch()) return;
+    this.#isSuperseded = true;
+    this.#bell.ring();
+  }
+
+  /** The connection was cut, or this process stood still: what is believed of consumer and owner must be checked. */
+  doubt(): void {
+    this.#isDoubted = true;
+    this.#bell.ring();
+  }
+
+  /** Looks whether the consumer has fallen silent. */
+  checkPulse(): void {
+    if (this.#options.consumer.isLost()) this.#bell.ring();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const { open, consumer } = this.#options;
+    open.signal.removeEventListener("abort", this.#ring);
+    open.ended.removeEventListener("abort", this.#ring);
+    await consumer[Symbol.asyncDispose]();
+  }
+
+  async *#untilEnded(): AsyncGenerator<Message> {
+    const { open, consumer } = this.#options;
+    while (!open.signal.aborted && !open.ended.aborted) {
+      if (this.#isSuperseded) throw superseded();
+      if (this.#isDoubted || consumer.isLost()) {
+        this.#isDoubted = false;
+        if (!(await consumer.recover(open.signal))) throw superseded();
+      }
+      const message = await this.#next();
+      if (message !== undefined) yield message;
+    }
+  }
+
+  /** The next message to give out; `undefined`: something has changed, and what to do is to be decided anew. */
+  async #next(): Promise<Message | undefined> {
+    const { consumer } = this.#options;
+    consumer.refill(this.#window.bytes < maxUnsettledBytes);
+    const [pulled] = consumer.waiting();
+    if (pulled === undefined) await this.#bell.rung();
+    else if (this.#gate.needsCheck(pulled)) await this.#gate.checkNext();
+    else {
+      consumer.take();
+      return this.#gate.judge(pulled);
+    }
+    return undefined;
+  }
+}
+
+function superseded(): RouterError {
+  return new RouterError("SUPERSEDED", "a newer stream of the same party and session took over");
+}
