@@ -3,42 +3,55 @@ import { bannerText } from "./compose/banner.ts";
 import { BrokerStartError } from "./broker/broker-errors.ts";
 import { helpText } from "./config/help-text.ts";
 import { badSettingsExitCode, SettingsError } from "./config/settings-error.ts";
-import { readSettings } from "./config/settings.ts";
-import type { Settings } from "./config/settings-table.ts";
-import { startRouter } from "./compose/router.ts";
+import { readInvocation } from "./config/invocation.ts";
+import { startRouter, type RouterOptions, type RunningRouter } from "./compose/router.ts";
 import { StartError } from "./compose/start-error.ts";
 import { createLogger, type Logger } from "./telemetry/logger.ts";
 
 /** A drain that takes longer than this, in milliseconds, is cut: whoever stops us would kill us soon. */
-const maxDrainMs = 9_500;
+const maxDrainMs = 9_000;
 
 async function main(): Promise<void> {
-  const invocation = readSettings(process.argv.slice(2), process.env);
+  const invocation = await readInvocation(process.argv.slice(2), process.env);
   if (invocation.kind === "help") process.stdout.write(helpText());
   else if (invocation.kind === "version") process.stdout.write(`${version()}\n`);
-  else await serve(invocation.settings);
+  else await serve(invocation);
 }
 
-async function serve(settings: Settings): Promise<void> {
-  const logger = createLogger({ level: settings.logLevel });
+async function serve(options: Pick<RouterOptions, "settings" | "sealKeys">): Promise<void> {
+  const logger = createLogger({ level: options.settings.logLevel });
   const stopping = new AbortController();
-  for (const signal of ["SIGTERM", "SIGINT"] as const) {
-    process.once(signal, () => stopping.abort());
-  }
-  const router = await startRouter({
-    settings,
-    logger,
-    env: process.env,
-    onProgress: (line) => process.stdout.write(`${line}\n`),
-    signal: stopping.signal,
+  // Listened to until the end: npm passes on a Ctrl-C that the terminal has sent already, and the second must not kill.
+  for (const name of ["SIGTERM", "SIGINT"] as const) process.on(name, () => stopping.abort());
+  const { signal } = stopping;
+  signal.addEventListener("abort", () => {
+    logger.info({}, "stopping");
+    cutAfter(maxDrainMs, logger);
   });
-  process.stdout.write(bannerText({ version: version(), ...router }));
-  await aborted(stopping.signal);
-  logger.info({}, "stopping");
-  cutAfter(maxDrainMs, logger);
-  await router[Symbol.asyncDispose]();
+  const router = await start({ ...options, logger, signal });
+  if (router !== undefined) {
+    process.stdout.write(bannerText({ version: version(), ...router }));
+    await aborted(signal);
+    await router[Symbol.asyncDispose]();
+  }
   logger.info({}, "stopped");
   process.exit(0);
+}
+
+/** `undefined`: told to stop before it was ready, which is no failure. */
+async function start(
+  options: Pick<RouterOptions, "settings" | "sealKeys" | "logger" | "signal">,
+): Promise<RunningRouter | undefined> {
+  try {
+    return await startRouter({
+      ...options,
+      env: process.env,
+      onProgress: (line) => process.stdout.write(`${line}\n`),
+    });
+  } catch (error) {
+    if (options.signal.aborted) return undefined;
+    throw error;
+  }
 }
 
 function cutAfter(limitMs: number, logger: Logger): void {

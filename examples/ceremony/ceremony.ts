@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
-import type { Faults, Finished, FromParty, Protocol } from "./party-messages.ts";
+import type { PartyFaults } from "../../src/party/index.ts";
+import type { Finished, FromParty, Protocol } from "./party-messages.ts";
 import { PartyProcess } from "./party-process.ts";
 import type { Story } from "./story.ts";
 import { Tally, type Traffic } from "./tally.ts";
@@ -36,7 +37,7 @@ export interface CeremonyResult {
   readonly parties: readonly {
     readonly partyId: string;
     readonly protocol: Protocol;
-    readonly faults: Faults;
+    readonly faults: PartyFaults;
   }[];
   readonly traffic: Traffic;
 }
@@ -49,7 +50,7 @@ export class Ceremony implements AsyncDisposable {
   readonly #wallet: Wallet;
   readonly #tally = new Tally();
   readonly #parties: readonly PartyProcess[];
-  readonly #faults = new Map<string, Faults>();
+  readonly #faults = new Map<string, PartyFaults>();
 
   constructor(settings: CeremonySettings, story: Story, signal: AbortSignal) {
     this.#settings = settings;
@@ -180,4 +181,4 @@ export class Ceremony implements AsyncDisposable {
   }
 }
 
-const noFaults: Faults = { retries: 0, reconnects: 0, duplicates: 0, missedEvents: 0 };
+const noFaults: PartyFaults = { retries: 0, reconnects: 0, duplicates: 0, missedEvents: 0 };

@@ -1,33 +1,16 @@
-import type { MPCMessage } from "../../gen/mpc/router/v1/message_router_pb.js";
-
-/** More than any ceremony needs; what does not fit stays unacknowledged at the router and comes again. */
-const maxMessages = 1_000;
+import type { ReceivedMessage } from "../../src/party/index.ts";
 
 /** What a party received in one session, by message type and sender; later rounds may be there before earlier ones. */
 export class Mailbox {
-  readonly #ids = new Set<string>();
-  readonly #messages = new Map<string, MPCMessage>();
+  readonly #messages = new Map<string, ReceivedMessage>();
   #arrived = Promise.withResolvers<void>();
-  #duplicates = 0;
 
-  get duplicates(): number {
-    return this.#duplicates;
-  }
-
-  /** Says whether the message is new; a redelivered one has the same id. */
-  put(message: MPCMessage): boolean {
-    if (this.#ids.has(message.messageId)) {
-      this.#duplicates++;
-      return false;
-    }
-    if (this.#ids.size >= maxMessages) return false;
-    this.#ids.add(message.messageId);
-    const key = keyOf(message.messageType, message.fromParty);
+  put(message: ReceivedMessage): void {
+    const key = keyOf(message.type, message.from);
     // One message of a type a sender: the first is the one that was answered to, whatever follows.
     if (!this.#messages.has(key)) this.#messages.set(key, message);
     this.#arrived.resolve();
     this.#arrived = Promise.withResolvers();
-    return true;
   }
 
   /** Which of the senders have not sent that type yet. */
@@ -41,7 +24,7 @@ export class Mailbox {
   }
 
   /** The messages of a type, in the order of the senders, all of which have sent one. */
-  read(type: string, senders: readonly string[]): readonly MPCMessage[] {
+  read(type: string, senders: readonly string[]): readonly ReceivedMessage[] {
     return senders.map((sender) => {
       const message = this.#messages.get(keyOf(type, sender));
       if (message === undefined) throw new Error(`${sender} has not sent ${type}`);

@@ -1,3 +1,5 @@
+import type { PartyFaults } from "../../src/party/index.ts";
+
 /** How a party talks to the router: three wire protocols of one contract. */
 export type Protocol = "grpc" | "grpc-web" | "connect-json";
 
@@ -18,22 +20,10 @@ export interface PartySettings {
 
 /** What the main process tells a party, out of band: it never goes through the router. */
 export type ToParty =
-  /** The identity keys (base64, HPKE) of all parties, by party id. */
+  /** The public keys (base64) of all parties, by party id. */
   | { readonly kind: "peers"; readonly keys: Readonly<Record<string, string>> }
   /** Permission to sign this hash (hex) with the key of that session; anything else is refused. */
   | { readonly kind: "approve"; readonly messageHash: string; readonly keygenSessionId: string };
-
-/** What a party went through without failing. */
-export interface Faults {
-  /** Calls made again after a transient failure. */
-  readonly retries: number;
-  /** Streams opened again. */
-  readonly reconnects: number;
-  /** Copies of a message that was there already. */
-  readonly duplicates: number;
-  /** Session events that were missed and found by GetSessionStatus. */
-  readonly missedEvents: number;
-}
 
 /** A message on its way out. Times are Unix milliseconds with fractions. */
 export interface Sent {
@@ -42,7 +32,7 @@ export interface Sent {
   readonly sentAt: number;
   readonly round: number;
   readonly type: string;
-  readonly recipients: number;
+  /** Sealed, as the router sees them. */
   readonly bytes: number;
 }
 
@@ -59,12 +49,12 @@ export interface Finished {
   readonly partyIndex: number;
   /** Hex: the public key of a keygen session, the signature of a sign session. */
   readonly result: string;
-  readonly faults: Faults;
+  readonly faults: PartyFaults;
 }
 
 /** What a party tells the main process. */
 export type FromParty =
-  /** The process runs and made its identity key (base64). */
+  /** The process runs and made its keys; the public ones (base64). */
   | { readonly kind: "up"; readonly publicKey: string }
   | { readonly kind: "registered" }
   | { readonly kind: "approved"; readonly messageHash: string }

@@ -1,45 +1,54 @@
-import { RouterLink, createPartyTransport } from "./router-link.ts";
-import type { Finished, FromParty, PartySettings, ToParty } from "./party-messages.ts";
+import {
+  connectParty,
+  createIdentity,
+  exportPublicIdentity,
+  importPublicIdentity,
+} from "../../src/party/index.ts";
+import type { FromParty, PartySettings, ToParty } from "./party-messages.ts";
 import { PartySessions } from "./party-sessions.ts";
-import { createIdentity, exportPeerKey, importPeerKey } from "./sealing.ts";
-import { nextInvitation } from "./session-events.ts";
+import { createPartyTransport } from "./party-transport.ts";
+import { tapTraffic } from "./traffic-tap.ts";
+
+const version = "ceremony/1";
 
 /** One party of the ceremony, a process of its own; the main process starts it and talks to it over IPC. */
 async function runParty(settings: PartySettings, signal: AbortSignal): Promise<void> {
   const { url, protocol, partyId } = settings;
-  const link = new RouterLink(
-    createPartyTransport(url, protocol),
-    (message) => tell({ kind: "trouble", message }),
-    signal,
-  );
-  const identity = await createIdentity();
-  const sessions = new PartySessions(link, { settings, identity, tell });
-
+  const identity = createIdentity();
+  const sessions = new PartySessions({ settings, identity, tell });
   const introduced = Promise.withResolvers<void>();
   process.on("message", (order: ToParty) => {
-    void obey(order).catch(introduced.reject);
-  });
-  async function obey(order: ToParty): Promise<void> {
     if (order.kind === "approve") {
       sessions.approve(order.messageHash, order.keygenSessionId);
       tell({ kind: "approved", messageHash: order.messageHash });
       return;
     }
-    for (const [peerId, key] of Object.entries(order.keys)) {
-      sessions.pin(peerId, await importPeerKey(key));
+    for (const [peerId, keys] of Object.entries(order.keys)) {
+      sessions.pin(peerId, importPublicIdentity(Buffer.from(keys, "base64")));
     }
     introduced.resolve();
-  }
-  tell({ kind: "up", publicKey: await exportPeerKey(identity.publicKey) });
+  });
+  const shown = Buffer.from(exportPublicIdentity(identity.public));
+  tell({ kind: "up", publicKey: shown.toString("base64") });
   await introduced.promise;
 
-  const registration = { partyId, partyRole: "persistent", version: "ceremony/1" };
-  await link.call(async (options) => link.api.registerParty(registration, options));
+  await using party = await connectParty({
+    transport: createPartyTransport(url, protocol, [tapTraffic(tell)]),
+    partyId,
+    role: "persistent",
+    version,
+    device: {
+      deviceType: "server",
+      deviceId: partyId,
+      platform: process.platform,
+      appVersion: version,
+    },
+    signal,
+    onState: (_, cause) => tell({ kind: "trouble", message: cause?.message ?? "" }),
+  });
   tell({ kind: "registered" });
-  for (;;) {
-    const invitation = await nextInvitation(link, { partyId, known: sessions.known }, signal);
-    const finished: Finished = await sessions.takePart(invitation, signal);
-    tell(finished);
+  for await (const invitation of party.sessions()) {
+    tell(await sessions.takePart(party, invitation, signal));
   }
 }
 

@@ -1,7 +1,8 @@
-import { ed25519_FROST as frost } from "@noble/curves/ed25519.js";
-import { decodeCommitments, encodeCommitments, identifierOf } from "./frost-wire.ts";
-import { groupKeyOf, type KeyShare } from "./keygen.ts";
+import type { KeyShare } from "../frost/key-generation.ts";
+import { beginSigning } from "../frost/signing.ts";
+import { payloadsOf } from "./keygen.ts";
 import { peerIds, type Seat } from "./seat.ts";
+import { acknowledge } from "./session-mail.ts";
 
 const commitmentsType = "frost/commit";
 const shareType = "frost/share";
@@ -12,43 +13,19 @@ export async function sign(
   key: KeyShare,
   messageHash: Uint8Array,
 ): Promise<Uint8Array> {
-  const { mail, peers } = seat;
-  const own = frost.commit(key.secret);
+  const { session, mail } = seat;
+  const nonces = beginSigning(session.partyIndex, key, messageHash);
 
   await seat.beforeRound(1);
-  const toAll = { to: [], recipients: peers.length };
-  const payload = encodeCommitments(own.commitments);
-  await mail.send({ ...toAll, round: 1, type: commitmentsType, payload });
-  const broadcasts = await mail.take(commitmentsType, peerIds(seat));
-  const commitments = broadcasts.map((message) => {
-    return decodeCommitments(message.payload, senderOf(seat, message.fromParty));
-  });
-  const all = [own.commitments, ...commitments];
-  // A nonce that signs twice gives the key away: the call destroys it.
-  const share = frost.signShare(key.secret, key.public, own.nonces, all, messageHash);
-  await mail.acknowledge(broadcasts);
+  await session.broadcast({ round: 1, type: commitmentsType, payload: nonces.broadcast });
+  const commitments = await mail.take(commitmentsType, peerIds(seat));
+  const own = nonces.next(payloadsOf(seat, commitments));
+  await acknowledge(commitments);
 
   await seat.beforeRound(2);
-  await mail.send({ ...toAll, round: 2, type: shareType, payload: share });
-  const others = await mail.take(shareType, peerIds(seat));
-  const shares: Record<string, Uint8Array> = { [identifierOf(seat.partyIndex)]: share };
-  for (const message of others) {
-    const sender = senderOf(seat, message.fromParty);
-    if (!frost.verifyShare(key.public, all, messageHash, sender, message.payload)) {
-      throw new Error(`${message.fromParty} sent a signature share that does not verify`);
-    }
-    shares[sender] = message.payload;
-  }
-  const signature = frost.aggregate(key.public, all, messageHash, shares);
-  if (!frost.verify(signature, messageHash, groupKeyOf(key))) {
-    throw new Error("the signature does not verify");
-  }
-  await mail.acknowledge(others);
+  await session.broadcast({ round: 2, type: shareType, payload: own.broadcast });
+  const shares = await mail.take(shareType, peerIds(seat));
+  const signature = own.finish(payloadsOf(seat, shares));
+  await acknowledge(shares);
   return signature;
-}
-
-function senderOf(seat: Seat, partyId: string): string {
-  const peer = seat.peers.find((one) => one.partyId === partyId);
-  if (peer === undefined) throw new Error(`${partyId} is not a party of the session`);
-  return identifierOf(peer.partyIndex);
 }

@@ -52,10 +52,12 @@ export class Tally {
   }
 
   #types(): readonly TypeTraffic[] {
+    const recipients = Map.groupBy(this.#received, ({ messageId }) => messageId);
     const types = new Map<string, TypeTraffic>();
-    for (const { type, round, recipients, bytes } of this.#sent.values()) {
+    for (const { messageId, round, type, bytes } of this.#sent.values()) {
       const messages = (types.get(type)?.messages ?? 0) + 1;
-      types.set(type, { type, round, messages, recipients, bytes });
+      const each = { recipients: recipients.get(messageId)?.length ?? 0, bytes };
+      types.set(type, { type, round, messages, ...each });
     }
     return [...types.values()];
   }

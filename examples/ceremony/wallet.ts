@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { createClient, type Client } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { SessionCoordinator, type Session } from "../../gen/mpc/coordinator/v1/coordinator_pb.js";
-import { backOff, isTransient } from "./retry.ts";
+import { backOff, isTransient } from "../../src/party/index.ts";
 
 const attemptTimeoutMs = 5_000;
 

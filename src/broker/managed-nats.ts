@@ -6,7 +6,7 @@ import { BrokerStartError } from "./broker-errors.ts";
 import { lockDataDir } from "./data-dir-lock.ts";
 import { startNatsProcess, type NatsProcess } from "./nats-process.ts";
 import { endOrphans } from "./orphans.ts";
-import { superviseNats } from "./supervisor.ts";
+import { superviseNats, type Supervisor } from "./supervisor.ts";
 
 export interface ManagedNatsOptions {
   /** Made where it does not exist. One router at a time. */
@@ -58,9 +58,10 @@ export async function startManagedNats(options: ManagedNatsOptions): Promise<Man
     });
   const first = await start(-1, options.signal);
   const { port } = first;
-  const supervisor = resources.use(
-    superviseNats({ first, start: (signal) => start(port, signal), logger }),
-  );
+  const supervisor = superviseNats({ first, start: (signal) => start(port, signal), logger });
+  // In force until the supervisor is disposed of, which takes its time.
+  resources.defer(endWithProcess(supervisor));
+  resources.use(supervisor);
   logger.info({ pid: first.pid, port, dataDir }, "nats-server is ready");
 
   const held = resources.move();
@@ -71,6 +72,13 @@ export async function startManagedNats(options: ManagedNatsOptions): Promise<Man
     pid: () => supervisor.current().pid,
     [Symbol.asyncDispose]: () => (disposing ??= held.disposeAsync()),
   };
+}
+
+/** A router that ends without the time to dispose of anything takes its server with it. Returns the way to stop that. */
+function endWithProcess(supervisor: Supervisor): () => void {
+  const end = (): void => supervisor.current().kill("SIGKILL");
+  process.once("exit", end);
+  return () => void process.off("exit", end);
 }
 
 /** Resolves with the one name of the directory, by which a server on it is found again. */

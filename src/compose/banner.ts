@@ -1,4 +1,4 @@
-import type { Address } from "../config/kinds.ts";
+import { addressText, type Address } from "../config/kinds.ts";
 
 export interface Banner {
   readonly version: string;
@@ -11,8 +11,7 @@ export interface Banner {
 
 /** What a new user sees: what runs here, and three things to try. */
 export function bannerText({ version, address, store, warnings }: Banner): string {
-  const host = address.host.includes(":") ? `[${address.host}]` : address.host;
-  const at = `${host}:${address.port}`;
+  const at = addressText(address);
   const register = '{"party_id":"alice","party_role":"temporary"}';
   return [
     `mpc-router ${version} is ready on http://${at} (gRPC, gRPC-Web, Connect and JSON on one port)`,

@@ -35,7 +35,7 @@ export async function openBroker(options: BrokerOptions): Promise<Broker> {
   await using resources = new AsyncDisposableStack();
   const own = external === undefined ? resources.use(await runNats(options)) : undefined;
   const nats = resources.use(await connect(options, own ?? (external as Target)));
-  await provision(nats);
+  await provisionFirst(nats);
   // A bucket in memory is gone when a single server starts again. What fails here shows in the readiness.
   nats.onReconnect(() => {
     provision(nats).catch((error: unknown) => options.logger.warn({ err: error }, "provisioning"));
@@ -80,6 +80,16 @@ async function connect(options: BrokerOptions, target: Target): Promise<Nats> {
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new StartError(`cannot connect to NATS at ${target.url}: ${why}`, { cause: error });
+  }
+}
+
+/** A store that cannot be laid out, such as a cluster of two, is the operator's to mend. */
+async function provisionFirst(nats: Nats): Promise<void> {
+  try {
+    await provision(nats);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new StartError(`NATS cannot keep what the router stores: ${why}`, { cause: error });
   }
 }
 

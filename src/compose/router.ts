@@ -1,6 +1,8 @@
 import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { createContextValues } from "@connectrpc/connect";
-import type { Address } from "../config/kinds.ts";
+import { addressText, type Address } from "../config/kinds.ts";
 import { originPattern } from "../config/origins.ts";
 import type { Settings } from "../config/settings-table.ts";
 import type { Clock, Randomness } from "../domain/clock.ts";
@@ -19,6 +21,8 @@ import { openStores } from "./stores.ts";
 
 export interface RouterOptions {
   readonly settings: Settings;
+  /** What secrets are sealed with: 32 bytes each, the first is current; none for a key in the store. */
+  readonly sealKeys: readonly Uint8Array[];
   /** Where the nats-server is looked for. */
   readonly env: NodeJS.ProcessEnv;
   readonly logger: Logger;
@@ -41,8 +45,12 @@ export interface RunningRouter extends AsyncDisposable {
 
 const systemClock: Clock = { nowMs: () => Date.now() };
 const randomness: Randomness = { id: () => randomBytes(16).toString("hex") };
+/** The web demo, once it is built. */
+const siteDirectory: string = join(import.meta.dirname, "../../web-demo/dist/site");
 /** A message in the store is larger than its payload by its headers, in bytes. */
 const headerBytes = 65_536;
+/** The least that `--max-payload` may be. */
+const leastPayloadBytes = 1_024;
 
 /** Starts one instance, from the store up to the port; resolves when it serves. */
 export async function startRouter(options: RouterOptions): Promise<RunningRouter> {
@@ -52,8 +60,8 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   const broker = resources.use(await openBroker({ ...options, clock, instanceId }));
   const { nats } = broker;
   const common = { nats, settings, clock, logger, instanceId, randomness };
-  const maxPayloadBytes = Math.min(settings.maxPayloadBytes, nats.maxPayloadBytes - headerBytes);
-  const stores = resources.use(await openStores(common));
+  const maxPayloadBytes = payloadLimit(settings, nats);
+  const stores = resources.use(await openStores({ ...common, sealKeys: options.sealKeys }));
   const rules = resources.use(createRules({ ...common, stores, maxPayloadBytes }));
   const readiness = resources.use(watchReadiness(nats, common));
   const app = resources.use(
@@ -67,11 +75,13 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
       allowedOrigins: settings.allowedOrigins.map(originPattern),
       maxPayloadBytes,
       timeouts: { pingIntervalMs: Math.min(20_000, settings.presenceTimeoutMs / 3) },
+      ...(existsSync(siteDirectory) ? { staticDirectory: siteDirectory } : {}),
       readiness: () =>
         readiness.isReady() ? { ready: true } : { ready: false, reason: readiness.reason() },
       logger,
     }),
   );
+  options.signal.throwIfAborted();
   const address = await listen(app, settings.listen);
   const held = resources.move();
   return {
@@ -87,6 +97,15 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   };
 }
 
+/** What is asked for, as far as NATS takes it. */
+function payloadLimit(settings: Settings, nats: Nats): number {
+  const taken = nats.maxPayloadBytes - headerBytes;
+  if (taken >= leastPayloadBytes) return Math.min(settings.maxPayloadBytes, taken);
+  throw new StartError(
+    `NATS takes messages of ${nats.maxPayloadBytes} bytes; it must be at least ${headerBytes + leastPayloadBytes} (max_payload)`,
+  );
+}
+
 async function listen(
   app: { listen(address: Address): Promise<Address> },
   address: Address,
@@ -96,9 +115,7 @@ async function listen(
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const why = code === "EADDRINUSE" ? "the port is taken" : String(code ?? error);
-    throw new StartError(`cannot listen on ${address.host}:${address.port}: ${why}`, {
-      cause: error,
-    });
+    throw new StartError(`cannot listen on ${addressText(address)}: ${why}`, { cause: error });
   }
 }
 

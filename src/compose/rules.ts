@@ -15,7 +15,7 @@ import { createPartyStreams, type PartyStreams } from "../domain/parties/party-s
 import { createVault } from "../domain/secrets/vault.ts";
 import { createCoordinator, type Coordinator } from "../domain/sessions/coordinator.ts";
 import { createSessionEndings } from "../domain/sessions/session-endings.ts";
-import { seatOf } from "../domain/sessions/session.ts";
+import { seatOf, type SessionRecord } from "../domain/sessions/session.ts";
 import type { Nats } from "../nats/connection.ts";
 import { forgetMail, hasMail } from "../nats/mail/forget.ts";
 import { openMail, type Mail } from "../nats/mail/mail.ts";
@@ -118,8 +118,8 @@ function createMessaging(
       ...options,
       maxPayloadBytes: options.maxPayloadBytes,
       creationClock,
-      roster: (sessionId) =>
-        sessions.cached(sessionId)?.record.parties.map(({ partyId }) => partyId),
+      roster: async (sessionId) =>
+        (await recordOf(sessions, sessionId))?.parties.map(({ partyId }) => partyId),
       tellFailure: (copy) => tellFailure(stores, copy),
     }),
   );
@@ -143,9 +143,17 @@ function createMessaging(
   };
 }
 
+/** What this instance has not heard of yet is read; `undefined`: the session is forgotten. */
+async function recordOf(
+  sessions: Stores["sessions"],
+  sessionId: string,
+): Promise<SessionRecord | undefined> {
+  return (sessions.cached(sessionId) ?? (await sessions.read(sessionId)))?.record;
+}
+
 /** Stores the event of a message that failed for good, unless it is there already. */
 async function tellFailure(stores: Stores, copy: SettledCopy): Promise<void> {
-  const record = stores.sessions.cached(copy.box.sessionId)?.record;
+  const record = await recordOf(stores.sessions, copy.box.sessionId);
   const seat = record && seatOf(record, copy.box.partyId);
   const failed = copy.records.failed;
   if (record === undefined || seat === undefined || failed === undefined) return;

@@ -1,17 +1,17 @@
-import { readSealKeyFile } from "../config/seal-key-file.ts";
-import type { Settings } from "../config/settings-table.ts";
 import { UnknownKeyError, type Keyring } from "../domain/secrets/keyring.ts";
 import { renewSeals, type Seals } from "../domain/secrets/resealing.ts";
-import type { ResealableSecrets, SessionStore } from "../domain/sessions/session-ports.ts";
+import type { SessionStore } from "../domain/sessions/session-ports.ts";
+import type { ResealableSecrets } from "../domain/secrets/secret-ports.ts";
 import type { Nats } from "../nats/connection.ts";
-import { KeyFileNeededError, openSealKeys, type SealKeys } from "../nats/sessions/dev-seal-key.ts";
-import { openSecretStore } from "../nats/sessions/secret-store.ts";
+import { KeyFileNeededError, openSealKeys, type SealKeys } from "../nats/secrets/dev-seal-key.ts";
+import { openSecretStore } from "../nats/secrets/secret-store.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { StartError } from "./start-error.ts";
 
 export interface SecretOptions {
   readonly nats: Nats;
-  readonly settings: Settings;
+  /** Those of the seal key file, the first is current; none without a file. */
+  readonly sealKeys: readonly Uint8Array[];
   readonly sessions: SessionStore;
   readonly logger: Logger;
 }
@@ -25,13 +25,12 @@ export interface Secrets {
 
 /** Opens the secret store with everything in it sealed under the current key. */
 export async function openSecrets(options: SecretOptions): Promise<Secrets> {
-  const { nats, settings, sessions, logger } = options;
-  const { sealKeyFile } = settings;
-  const fileKeys = sealKeyFile === undefined ? [] : await readSealKeyFile(sealKeyFile);
+  const { nats, sealKeys, sessions, logger } = options;
   const secrets = openSecretStore(nats);
-  const keys = await openKeys(nats, fileKeys);
+  const keys = await openKeys(nats, sealKeys);
   const { keyring } = keys;
   const seals = await renewSeals({ secrets, keyring, sessions });
+  if (keys.isDevelopment) refuseWithoutFile(seals);
   if (seals.resealed > 0) logger.info({ resealed: seals.resealed }, "sealed secrets anew");
   const { developmentKeyId: developmentKey } = keys;
   const isLeftOver = developmentKey !== undefined && seals.unusedKeyIds.includes(developmentKey);
@@ -44,10 +43,18 @@ async function openKeys(nats: Nats, fileKeys: readonly Uint8Array[]): Promise<Se
     return await openSealKeys(nats, fileKeys);
   } catch (error) {
     if (error instanceof KeyFileNeededError || error instanceof UnknownKeyError) {
-      throw new StartError(error.message, { cause: error });
+      throw new StartError(`--seal-key-file: ${error.message}`, { cause: error });
     }
     throw error;
   }
+}
+
+/** Every secret there is would be lost on this router, and parties with good tokens turned away. */
+function refuseWithoutFile({ unknownKeyIds }: Seals): void {
+  if (unknownKeyIds.length === 0) return;
+  throw new StartError(
+    `--seal-key-file is not given, and this message store needs its key ${unknownKeyIds.join(", ")}`,
+  );
 }
 
 function warningsOf(keys: SealKeys, seals: Seals): readonly string[] {
@@ -57,7 +64,7 @@ function warningsOf(keys: SealKeys, seals: Seals): readonly string[] {
       ? ["no --seal-key-file: the key of stored secrets lies beside them (development only)"]
       : []),
     ...seals.unknownKeyIds.map(
-      (keyId) => `secrets under key ${keyId} cannot be opened: it is in no file`,
+      (keyId) => `what is under key ${keyId} cannot be opened: the seal key file has no such key`,
     ),
     ...unused.map((keyId) => `nothing uses key ${keyId} of the seal key file any more`),
   ];

@@ -3,11 +3,8 @@ import type { Clock } from "../domain/clock.ts";
 import type { EventAudience, EventStore } from "../domain/events/event-ports.ts";
 import type { PartyStore, PendingCounter, Presence } from "../domain/parties/party.ts";
 import type { Keyring } from "../domain/secrets/keyring.ts";
-import type {
-  JoinMissCounter,
-  SecretStore,
-  SessionStore,
-} from "../domain/sessions/session-ports.ts";
+import type { JoinMissCounter, SessionStore } from "../domain/sessions/session-ports.ts";
+import type { SecretStore } from "../domain/secrets/secret-ports.ts";
 import type { Nats } from "../nats/connection.ts";
 import { openEventAudience } from "../nats/events/event-audience.ts";
 import { openEventStore } from "../nats/events/event-store.ts";
@@ -23,6 +20,7 @@ import { openSecrets } from "./secrets.ts";
 export interface StoreOptions {
   readonly nats: Nats;
   readonly settings: Settings;
+  readonly sealKeys: readonly Uint8Array[];
   readonly clock: Clock;
   readonly logger: Logger;
   readonly instanceId: string;

@@ -20,6 +20,11 @@ export interface Address {
   readonly port: number;
 }
 
+/** As it is written in a URL. */
+export function addressText({ host, port }: Address): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
 export function accepted<T>(value: T): Parsed<T> {
   return { ok: true, value };
 }

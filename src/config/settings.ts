@@ -1,12 +1,17 @@
 import { readFlags } from "./flags.ts";
 import type { Parsed } from "./kinds.ts";
-import { SettingsError } from "./settings-error.ts";
 import { settingsTable, type Setting, type Settings } from "./settings-table.ts";
 import { unknownVariables } from "./variables.ts";
 
 /** What the command line asks for. */
-export type Invocation =
-  | { readonly kind: "serve"; readonly settings: Settings }
+export type CheckedSettings =
+  | {
+      readonly kind: "serve";
+      /** Without those that have a problem; complete when there is none. */
+      readonly settings: Partial<Settings>;
+      /** One line each. */
+      readonly problems: readonly string[];
+    }
   | { readonly kind: "help" }
   | { readonly kind: "version" };
 
@@ -21,10 +26,10 @@ const switches: ReadonlyMap<string, "help" | "version"> = new Map([
 ]);
 
 /**
- * The settings from the arguments (without program and script) and the environment; a flag wins over a variable, and
- * an empty variable counts as not set. Throws one SettingsError with everything that is wrong.
+ * The settings from the arguments (without program and script) and the environment, with everything that is wrong; a
+ * flag wins over a variable, and an empty variable counts as not set. Files that are named are not looked at.
  */
-export function readSettings(args: readonly string[], env: NodeJS.ProcessEnv): Invocation {
+export function checkSettings(args: readonly string[], env: NodeJS.ProcessEnv): CheckedSettings {
   const flags = readFlags(args, {
     settings: rows.map(([, setting]) => setting.flag),
     switches: [...switches.keys()],
@@ -47,10 +52,9 @@ export function readSettings(args: readonly string[], env: NodeJS.ProcessEnv): I
     else problems.push(badValue(setting, given, parsed.problem));
   }
   // Each value has just been parsed by the row of its name.
-  const settings = values as unknown as Settings;
+  const settings = values as unknown as Partial<Settings>;
   problems.push(...contradictions(settings));
-  if (problems.length > 0) throw new SettingsError(problems);
-  return { kind: "serve", settings };
+  return { kind: "serve", settings, problems };
 }
 
 interface Given {

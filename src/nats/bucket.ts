@@ -1,7 +1,7 @@
 import { Kvm, KvWatchInclude } from "@nats-io/kv";
 import type { Nats } from "./connection.ts";
-import { isWrongLastSequence } from "./errors.ts";
 import { decodeRecord, encodeRecord } from "./json.ts";
+import { publishExpected } from "./publishing.ts";
 import { lastMessages, leaderMessage } from "./reading.ts";
 
 export interface Entry<T> {
@@ -43,21 +43,16 @@ export function openBucket<T extends object>(nats: Nats, name: string): Bucket<T
       return { key, value: decodeRecord<T>(stored.data), revision: stored.seq };
     },
     async put(key, value, options = {}) {
-      const { expectRevision, ttlMs } = options;
-      try {
-        const ack = await nats.attempt(`writing ${name}`, () =>
-          nats.js.publish(subjectOf(key), encodeRecord(value), {
-            ...(expectRevision === undefined
-              ? {}
-              : { expect: { lastSubjectSequence: expectRevision } }),
-            ...(ttlMs === undefined ? {} : { ttl: ttlOf(ttlMs) }),
-          }),
-        );
-        return ack.seq;
-      } catch (error) {
-        if (isWrongLastSequence(error)) return undefined;
-        throw error;
+      const { expectRevision: lastSequence, ttlMs } = options;
+      const what = `writing ${name}`;
+      const subject = subjectOf(key);
+      const data = encodeRecord(value);
+      const ttl = ttlMs === undefined ? {} : { ttl: ttlOf(ttlMs) };
+      if (lastSequence !== undefined) {
+        return publishExpected(nats, { what, stream, subject, data, lastSequence, ...ttl });
       }
+      const ack = await nats.attempt(what, () => nats.js.publish(subject, data, ttl));
+      return ack.seq;
     },
     async remove(key) {
       await nats.attempt(`writing ${name}`, () =>

@@ -16,19 +16,27 @@ export interface Periodic extends AsyncDisposable {
   wake(): void;
 }
 
+/** Failures in a row after which an operator is told, once. */
+const loudFailures = 3;
+
 /** The first run is one interval from now. Disposing waits for a run that is under way. */
 export function startPeriodic(task: () => Promise<void>, options: PeriodicOptions): Periodic {
   const { intervalMs, what, logger } = options;
   let timer: NodeJS.Timeout | undefined;
   let running: Promise<void> | undefined;
   let again = false;
+  let failures = 0;
   const stopping = new AbortController();
   const once = async (): Promise<number> => {
     try {
       await task();
+      failures = 0;
       return intervalMs;
     } catch (error) {
-      logger.debug({ err: error }, `${what}: trying again`);
+      failures += 1;
+      // One failure is a cut; some in a row are somebody's to know, but not at every try.
+      const level = failures === loudFailures ? "warn" : "debug";
+      logger[level]({ err: error }, `${what}: trying again`);
       return Math.min(intervalMs, retryMs);
     }
   };

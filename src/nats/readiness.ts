@@ -1,3 +1,4 @@
+import { withinBudget } from "../domain/call-budget.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { openBucket } from "./bucket.ts";
 import type { Nats } from "./connection.ts";
@@ -16,6 +17,8 @@ export interface BrokerReadiness extends AsyncDisposable {
 /** How often a small write is tried, in milliseconds. */
 const probeMs = 2_000;
 const probeTtlMs = 60_000;
+/** A write that takes longer is none that calls could rely on, in milliseconds. */
+const probeBudgetMs = 1_000;
 
 export interface ReadinessOptions {
   readonly instanceId: string;
@@ -43,7 +46,8 @@ export function watchReadiness(
   };
   const probe = async (): Promise<void> => {
     try {
-      await bucket.put(`probe.${instanceId}`, {}, { ttlMs: probeTtlMs });
+      const put = bucket.put(`probe.${instanceId}`, {}, { ttlMs: probeTtlMs });
+      await withinBudget("probing NATS", put, probeBudgetMs);
       isWritable = true;
     } catch (error) {
       isWritable = false;

@@ -1,7 +1,11 @@
 import type { StoredMsg } from "@nats-io/jetstream";
+import { errors } from "@nats-io/transport-node";
+import { callBudgetMs } from "../domain/call-budget.ts";
 import type { Nats } from "./connection.ts";
 import { isMessageGone, isNothingFound, isTooManyResults } from "./errors.ts";
 
+/** An answer that has not come to its end after this, in milliseconds, is given up. */
+const answerMs = callBudgetMs + 100;
 /** Messages read at a time where the server refuses to give all in one answer. */
 const pageMessages = 500;
 
@@ -93,7 +97,10 @@ export async function lastSequence(nats: Nats, stream: string): Promise<number> 
 type DirectCallback = (done: { readonly err?: Error } | null, message: StoredMsg) => void;
 type DirectQuery = Parameters<Nats["jsm"]["direct"]["getBatch"]>[1] & object;
 
-/** The library's iterator form leaves its subscription behind; the callback form does not. */
+/**
+ * The library's iterator form leaves its subscription behind; the callback form does so only where an answer has begun
+ * and never ends, as when the connection is cut in between.
+ */
 function direct(
   nats: Nats,
   stream: string,
@@ -102,12 +109,27 @@ function direct(
   return nats.attempt("reading", () => {
     const found: StoredMsg[] = [];
     return new Promise<readonly StoredMsg[]>((resolve, reject) => {
+      const fail = (error: unknown): void => {
+        clearTimeout(timer);
+        reject(error);
+      };
+      let answer: { stop(): void } | undefined;
+      const timer = setTimeout(() => {
+        fail(new errors.TimeoutError());
+        answer?.stop();
+      }, answerMs);
       const options = query((done, message) => {
-        if (done === null) found.push(message);
-        else if (done.err === undefined || isNothingFound(done.err)) resolve(found);
-        else reject(done.err);
+        if (done === null) {
+          found.push(message);
+        } else if (done.err === undefined || isNothingFound(done.err)) {
+          clearTimeout(timer);
+          resolve(found);
+        } else {
+          fail(done.err);
+        }
       });
-      nats.jsm.direct.getBatch(stream, options as DirectQuery).catch(reject);
+      const asked = nats.jsm.direct.getBatch(stream, options as DirectQuery);
+      asked.then((begun) => void (answer = begun)).catch(fail);
     });
   });
 }

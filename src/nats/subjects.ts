@@ -29,8 +29,8 @@ export const buckets = {
 
 export type DeliveryState = "dlv" | "ack" | "fail" | "idem" | `nak${number}`;
 
-/** Stands for the recipient in a record that belongs to a message as a whole. */
-export const noRecipient = "-";
+/** Stands for the recipient in a record that belongs to a message as a whole; no id has this character. */
+export const noRecipient = "~";
 
 export const subjects = {
   message: (box: Mailbox, messageId: string): string =>

@@ -16,6 +16,7 @@ export const codes: Record<RouterErrorReason, Code> = {
   MESSAGE_NOT_FOUND: Code.NotFound,
   PARTY_NOT_FOUND: Code.NotFound,
   DELEGATE_SHARE_NOT_FOUND: Code.NotFound,
+  SERVICE_NOT_FOUND: Code.NotFound,
   CALLER_MISMATCH: Code.PermissionDenied,
   COORDINATOR_ONLY: Code.PermissionDenied,
   NOT_A_RECIPIENT: Code.PermissionDenied,

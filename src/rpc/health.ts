@@ -1,11 +1,11 @@
-import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
+import type { ConnectRouter } from "@connectrpc/connect";
+import { RouterError } from "../domain/errors.ts";
 import {
   Health,
   HealthCheckResponse_ServingStatus as Status,
 } from "../../gen/grpc/health/v1/health_pb.js";
-import { RouterError } from "../domain/errors.ts";
 import { connectionKey } from "./connection.ts";
-import { streamSignal } from "./streaming.ts";
+import { shuttingDown, streamSignal } from "./streaming.ts";
 
 /** Whether the router can serve calls, and when that changes. */
 export interface ReadinessSource {
@@ -25,7 +25,7 @@ export function healthRoutes(
     router.service(Health, {
       check(request) {
         if (!known.has(request.service)) {
-          throw new ConnectError("this server has no such service", Code.NotFound);
+          throw new RouterError("SERVICE_NOT_FOUND", "this server has no such service");
         }
         return { status: status() };
       },
@@ -39,7 +39,7 @@ export function healthRoutes(
           const answer = known.has(request.service) ? current : Status.SERVICE_UNKNOWN;
           if (answer !== last) yield { status: answer };
           last = answer;
-          if (closing.aborted) throw new RouterError("SHUTTING_DOWN", "this router stops");
+          if (closing.aborted) throw shuttingDown();
           if (signal.aborted) return;
           await changed;
         }

@@ -42,8 +42,14 @@ export function createMessageHandlers(messaging: Messaging): MessageHandlers {
 
     async *subscribeMessages({ sessionId, partyId }, context) {
       const box = { sessionId, partyId };
-      const opening = messaging.receiving.subscribe(callerOf(context), box, streamSignal(context));
-      const messages = await withinBudget("subscribing", opening);
+      // A stream that opens too late would take the mailbox from the one that its caller opens next.
+      const late = new AbortController();
+      const signal = AbortSignal.any([streamSignal(context), late.signal]);
+      const opening = messaging.receiving.subscribe(callerOf(context), box, signal);
+      const messages = await withinBudget("subscribing", opening).catch((error: unknown) => {
+        late.abort();
+        throw error;
+      });
       await using presence = await messaging.partyStreams.enter(partyId, noEvents);
       const { onAlive } = openStream(context);
       using listening = new DisposableStack();
@@ -71,7 +77,8 @@ export function createMessageHandlers(messaging: Messaging): MessageHandlers {
     },
 
     async getMessageStatus({ messageId, sessionId }, context) {
-      const rows = await messaging.status(callerOf(context), { messageId, sessionId });
+      const call = { messageId, sessionId };
+      const { rows, allAcknowledged } = await messaging.status(callerOf(context), call);
       return {
         messageId,
         sessionId,
@@ -80,7 +87,7 @@ export function createMessageHandlers(messaging: Messaging): MessageHandlers {
           deliveredAt: BigInt(row.deliveredAt),
           acknowledgedAt: BigInt(row.acknowledgedAt),
         })),
-        allAcknowledged: rows.every(({ status }) => status === "acknowledged"),
+        allAcknowledged,
       };
     },
   };

@@ -15,8 +15,8 @@ import {
   type ServerReflectionResponseSchema,
 } from "../../gen/grpc/reflection/v1/reflection_pb.js";
 import { ServerReflection as ServerReflectionAlpha } from "../../gen/grpc/reflection/v1alpha/reflection_pb.js";
-import { RouterError } from "../domain/errors.ts";
 import { connectionKey } from "./connection.ts";
+import { shuttingDown } from "./streaming.ts";
 
 type Question = ServerReflectionRequest["messageRequest"];
 type Answer = NonNullable<
@@ -107,7 +107,7 @@ async function* untilClosing<T>(
   const { closing } = context.values.get(connectionKey);
   const iterator = requests[Symbol.asyncIterator]();
   const closed = Promise.withResolvers<never>();
-  const close = (): void => closed.reject(new RouterError("SHUTTING_DOWN", "this router stops"));
+  const close = (): void => closed.reject(shuttingDown());
   closed.promise.catch(() => undefined);
   closing.addEventListener("abort", close);
   if (closing.aborted) close();

@@ -35,7 +35,10 @@ export async function* relay<Item, Wire>(
   translate: (item: Item) => Wire,
 ): AsyncGenerator<Wire> {
   for await (const item of items) yield translate(item);
-  if (context.values.get(connectionKey).closing.aborted) {
-    throw new RouterError("SHUTTING_DOWN", "this router stops", { retryAfterMs: 1_000 });
-  }
+  if (context.values.get(connectionKey).closing.aborted) throw shuttingDown();
+}
+
+/** What ends a stream that the drain cuts short. */
+export function shuttingDown(): RouterError {
+  return new RouterError("SHUTTING_DOWN", "this router stops", { retryAfterMs: 1_000 });
 }

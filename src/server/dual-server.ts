@@ -1,6 +1,7 @@
 import * as http from "node:http";
 import * as http2 from "node:http2";
 import * as net from "node:net";
+import { setTimeout as pause } from "node:timers/promises";
 import * as tls from "node:tls";
 import { Http2Sessions } from "./http2-sessions.ts";
 import { connectionWindowBytes, lingerMs } from "./limits.ts";
@@ -23,7 +24,10 @@ export function http2StreamOf(response: http.ServerResponse): http2.ServerHttp2S
   return response instanceof http2.Http2ServerResponse ? response.stream : undefined;
 }
 
-/** How often a draining server looks for HTTP/1.1 connections that have become idle. */
+/**
+ * How often a draining server ends connections without a call, in milliseconds. It also lets that time go by at first:
+ * a call that has come may be neither accepted nor read yet, and would be cut.
+ */
 const idleSweepMs = 50;
 
 /** One TCP port for HTTP/1.1 and HTTP/2: hands each connection to an inner server that does not listen itself. */
@@ -66,8 +70,8 @@ export class DualServer extends net.Server {
   }
 
   /**
-   * Takes no further connections, tells the clients so, and resolves when all have ended: those without a call at once,
-   * the others with their last call, all of them after `graceMs`. Later calls share the first one's promise.
+   * Takes no further connections, tells the clients so, and resolves when all have ended: those without a call soon, the
+   * others with their last call, all of them after `graceMs`. Later calls share the first one's promise.
    */
   drain(graceMs: number): Promise<void> {
     this.#drained ??= this.#drain(graceMs);
@@ -75,11 +79,12 @@ export class DualServer extends net.Server {
   }
 
   async #drain(graceMs: number): Promise<void> {
+    const cut = setTimeout(() => this.#destroyAll(), graceMs);
+    await pause(idleSweepMs);
     // An error says that the server was not listening, and then there is nothing to wait for.
     const closed = new Promise<void>((resolve) => this.close(() => resolve()));
     this.#endIdle();
     const sweep = setInterval(() => this.#endIdle(), idleSweepMs);
-    const cut = setTimeout(() => this.#destroyAll(), graceMs);
     await closed;
     clearInterval(sweep);
     clearTimeout(cut);
@@ -140,7 +145,6 @@ export class DualServer extends net.Server {
   #admit(session: http2.ServerHttp2Session): void {
     this.#sessions.add(session);
     session.setLocalWindowSize(connectionWindowBytes);
-    if (this.#drained !== undefined) session.close();
   }
 
   #endIdle(): void {

@@ -3,7 +3,6 @@ import type { IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { TlsOptions } from "node:tls";
 import cors from "@fastify/cors";
-import fastifyStatic from "@fastify/static";
 import { Code, ConnectError, cors as connectCors } from "@connectrpc/connect";
 import { fastify, type FastifyInstance } from "fastify";
 import { DualServer } from "./dual-server.ts";
@@ -17,6 +16,7 @@ import {
 } from "./limits.ts";
 import { type Readiness, registerPointer, registerProbes, text } from "./probes.ts";
 import { registerRpcRoutes, type RpcRoutesOptions } from "./rpc-routes.ts";
+import { registerSite } from "./site.ts";
 import { cutStalled } from "./stalls.ts";
 
 export interface HttpAppOptions extends Pick<
@@ -143,7 +143,7 @@ function createFastify(options: HttpAppOptions, timeouts: TransportTimeouts): Fa
     maxAge: 7_200,
   });
   if (options.staticDirectory === undefined) registerPointer(app);
-  else void app.register(fastifyStatic, { root: options.staticDirectory });
+  else registerSite(app, options.staticDirectory);
   return app;
 }
 

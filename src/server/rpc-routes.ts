@@ -94,7 +94,7 @@ const explanations = new Map([
   [405, "RPCs are called by POST"],
   [
     415,
-    "RPCs take content-type application/json, application/proto, or those of gRPC and gRPC-Web",
+    "RPCs take content-type application/json or application/proto, streams application/connect+json or application/connect+proto, both those of gRPC and gRPC-Web",
   ],
   [505, "this RPC needs HTTP/2"],
 ]);

@@ -1,61 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { create } from "@bufbuild/protobuf";
-import { Code, ConnectError } from "@connectrpc/connect";
 import type { DKG_Round1 } from "@noble/curves/abstract/frost.js";
 import { ed25519_FROST as frost } from "@noble/curves/ed25519.js";
-import { decodeRound1, encodeRound1, identifierOf } from "../../examples/ceremony/frost-wire.ts";
+import { decodeRound1, encodeRound1, identifierOf } from "../../examples/frost/frost-wire.ts";
 import { Mailbox } from "../../examples/ceremony/mailbox.ts";
-import { firstOf, isTransient } from "../../examples/ceremony/retry.ts";
-import { createIdentity, seal, unseal, type Envelope } from "../../examples/ceremony/sealing.ts";
 import { isVerified } from "../../examples/ceremony/verification.ts";
-import { MPCMessageSchema, type MPCMessage } from "../../gen/mpc/router/v1/message_router_pb.js";
-
-describe("sealing a share", () => {
-  const envelope: Envelope = {
-    sessionId: "session",
-    from: "alice",
-    to: "bob",
-    round: 2,
-    type: "frost/dkg2",
-    transcript: "00",
-  };
-
-  async function setup() {
-    const [alice, bob, mallory] = await Promise.all([1, 2, 3].map(async () => createIdentity()));
-    assert.ok(alice && bob && mallory);
-    const plain = new Uint8Array([1, 2, 3]);
-    const keys = { sender: alice, recipient: bob.publicKey };
-    return { alice, bob, mallory, plain, sealed: await seal(keys, envelope, plain) };
-  }
-
-  it("gives the recipient what the sender sealed", async () => {
-    const { alice, bob, plain, sealed } = await setup();
-    const keys = { sender: alice.publicKey, recipient: bob };
-    assert.deepEqual(await unseal(keys, envelope, sealed), plain);
-  });
-
-  it("opens in no other place than it was sealed for", async () => {
-    const { alice, bob, sealed } = await setup();
-    const keys = { sender: alice.publicKey, recipient: bob };
-    for (const other of [
-      { sessionId: "another" },
-      { from: "mallory" },
-      { to: "mallory" },
-      { round: 3 },
-      { type: "frost/dkg1" },
-      { transcript: "01" },
-    ]) {
-      await assert.rejects(unseal(keys, { ...envelope, ...other }, sealed));
-    }
-  });
-
-  it("opens for nobody else, and as from nobody else", async () => {
-    const { alice, bob, mallory, sealed } = await setup();
-    await assert.rejects(unseal({ sender: alice.publicKey, recipient: mallory }, envelope, sealed));
-    await assert.rejects(unseal({ sender: mallory.publicKey, recipient: bob }, envelope, sealed));
-  });
-});
+import type { ReceivedMessage } from "../../src/party/index.ts";
 
 describe("the wire form of a FROST message", () => {
   it("gives back what it was made of", () => {
@@ -89,13 +39,6 @@ describe("a party's mailbox", () => {
     assert.deepEqual(mailbox.read("round2", ["bob"]).map(idOf), ["2"]);
   });
 
-  it("counts a redelivered message as a duplicate, and does not take it twice", () => {
-    const mailbox = new Mailbox();
-    assert.equal(mailbox.put(message("1", "bob", "round1")), true);
-    assert.equal(mailbox.put(message("1", "bob", "round1")), false);
-    assert.equal(mailbox.duplicates, 1);
-  });
-
   it("keeps the first of two different messages of one sender and type", () => {
     const mailbox = new Mailbox();
     mailbox.put(message("1", "bob", "round1"));
@@ -108,48 +51,6 @@ describe("a party's mailbox", () => {
     const arrival = mailbox.arrival();
     mailbox.put(message("1", "bob", "round1"));
     await arrival;
-  });
-});
-
-describe("a failed call", () => {
-  it("is made again when the router is away or the connection broke", () => {
-    for (const error of [
-      new ConnectError("BROKER_UNAVAILABLE: append", Code.Unavailable),
-      new ConnectError("connect ECONNREFUSED 127.0.0.1:8080", Code.Unavailable),
-      new ConnectError("socket hang up", Code.Aborted),
-      new ConnectError("The pending stream has been canceled", Code.Internal),
-      new ConnectError("protocol error: missing EndStreamResponse", Code.InvalidArgument),
-      new ConnectError("the operation timed out", Code.DeadlineExceeded),
-    ]) {
-      assert.equal(isTransient(error), true, error.message);
-    }
-  });
-
-  it("is not made again when the router has refused it", () => {
-    for (const error of [
-      new ConnectError("SUPERSEDED: a newer stream took over", Code.Aborted),
-      new ConnectError("INVALID_ID: session_id must be 1 to 128 characters", Code.InvalidArgument),
-      new ConnectError("SESSION_NOT_FOUND: session", Code.NotFound),
-      new ConnectError("internal error", Code.Internal),
-      new ConnectError("unknown method", Code.Unimplemented),
-      new TypeError("undefined is not a function"),
-    ]) {
-      assert.equal(isTransient(error), false, error.message);
-    }
-  });
-
-  it("ends the other way to the same result", async () => {
-    const ended = Promise.withResolvers<void>();
-    const result = await firstOf<string>(new AbortController().signal, [
-      async () => "first",
-      async (signal) => {
-        signal.addEventListener("abort", () => ended.resolve());
-        await ended.promise;
-        return "second";
-      },
-    ]);
-    assert.equal(result, "first");
-    await ended.promise;
   });
 });
 
@@ -175,11 +76,22 @@ function createRound1(): { round1: DKG_Round1; bytes: Uint8Array } {
   return { round1, bytes: encodeRound1(round1) };
 }
 
-function message(messageId: string, fromParty: string, messageType: string): MPCMessage {
-  return create(MPCMessageSchema, { messageId, fromParty, messageType });
+function message(messageId: string, from: string, type: string): ReceivedMessage {
+  return {
+    messageId,
+    sessionId: "session",
+    from,
+    isBroadcast: true,
+    round: 1,
+    type,
+    payload: new Uint8Array(),
+    createdAt: 0,
+    acknowledge: async () => undefined,
+    refuse: async () => undefined,
+  };
 }
 
-function idOf(one: MPCMessage): string {
+function idOf(one: ReceivedMessage): string {
   return one.messageId;
 }
 

@@ -11,7 +11,7 @@ import {
 } from "../../gen/mpc/coordinator/v1/coordinator_pb.js";
 import { MessageRouter } from "../../gen/mpc/router/v1/message_router_pb.js";
 import { startRouter, type RunningRouter } from "../../src/compose/router.ts";
-import { readSettings } from "../../src/config/settings.ts";
+import { readInvocation } from "../../src/config/invocation.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import { startNatsServer, type NatsTestServer } from "./nats-server.ts";
 
@@ -62,10 +62,10 @@ export async function startTestRouter(
   flags: readonly string[] = [],
 ): Promise<RunningRouter> {
   const args = ["--listen=127.0.0.1:0", `--nats-url=${natsUrl}`, ...flags];
-  const invocation = readSettings(args, {});
+  const invocation = await readInvocation(args, {});
   if (invocation.kind !== "serve") throw new Error("these flags ask for no router");
   return startRouter({
-    settings: invocation.settings,
+    ...invocation,
     logger: silentLogger,
     env: process.env,
     onProgress: () => undefined,

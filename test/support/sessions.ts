@@ -23,7 +23,7 @@ export interface TestSessionOptions {
 
 /** A keygen session of registered parties with ids of its own. */
 export async function openSession(
-  fleet: Fleet,
+  fleet: Pick<Fleet, "router" | "coordinator">,
   options: TestSessionOptions = {},
 ): Promise<TestSession> {
   const { count = 3, joining = count, expiresInMs = 0, ready = false } = options;
@@ -49,7 +49,11 @@ export async function openSession(
   return session;
 }
 
-export async function join(fleet: Fleet, session: TestSession, partyId: string): Promise<void> {
+export async function join(
+  fleet: Pick<Fleet, "router">,
+  session: TestSession,
+  partyId: string,
+): Promise<void> {
   await fleet.router.joinSession({
     sessionId: session.sessionId,
     partyId,

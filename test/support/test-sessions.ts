@@ -3,7 +3,7 @@ import type { SessionDirectory } from "../../src/domain/events/session-directory
 import { eventOf } from "../../src/domain/events/session-event.ts";
 import { RouterError } from "../../src/domain/errors.ts";
 import type { PartySessions, PendingCounter } from "../../src/domain/parties/party.ts";
-import type { SecretStore } from "../../src/domain/sessions/session-ports.ts";
+import type { SecretStore } from "../../src/domain/secrets/secret-ports.ts";
 import {
   isTerminal,
   type SessionRecord,

@@ -67,7 +67,7 @@ describe("the documentation", () => {
 
   it("names only files and scripts that exist", () => {
     const { scripts } = JSON.parse(text("package.json")) as { scripts: Record<string, string> };
-    for (const path of ["README.md", "docs/protocol.md", "docs/errors.md"]) {
+    for (const path of ["README.md", "docs/protocol.md", "docs/errors.md", "docs/party-sdk.md"]) {
       for (const [, script = ""] of text(path).matchAll(/npm run ([\w:]+)/g)) {
         assert.ok(script in scripts, `${path}: npm run ${script}`);
       }

@@ -3,6 +3,7 @@ import { requireCoordinator, type Caller } from "../caller.ts";
 import type { Clock, Randomness } from "../clock.ts";
 import { RouterError } from "../errors.ts";
 import { isLifecycleType } from "../sessions/outside-transition.ts";
+import type { SessionRecord } from "../sessions/session.ts";
 import type { EventAudience, EventStore } from "./event-ports.ts";
 import { requirePublication, type EventPublication } from "./event-publication.ts";
 import type { SessionDirectory } from "./session-directory.ts";
@@ -41,40 +42,45 @@ export function createEventPublisher(deps: EventPublisherDeps): EventPublisher {
         createdAt: named.createdAt === 0 ? clock.nowMs() : named.createdAt,
       };
       const known = publication.eventId === "" ? undefined : await store.find(event.eventId);
-      if (known === undefined) await carryOut(deps, event, contentHash);
-      else requireSame(known.contentHash, contentHash);
-      return audience.count(event.selectedParties, event.eventType);
+      if (known !== undefined) requireSame(known.contentHash, contentHash);
+      const recipients = known?.event.selectedParties ?? (await carryOut(deps, event, contentHash));
+      return audience.count(recipients, event.eventType);
     },
   };
 }
 
+/** Resolves with the parties that the stored event is for: of a session that is known here, its roster. */
 async function carryOut(
   { store, directory }: EventPublisherDeps,
   event: EventPublication,
   contentHash: string,
-): Promise<void> {
+): Promise<readonly string[]> {
   const { eventId, eventType, sessionId } = event;
   if (eventType === "session_created") {
-    return directory.createFromEvent({ ...event, contentHash });
+    await directory.createFromEvent({ ...event, contentHash });
+    return event.selectedParties;
   }
-  if (await belongsToSession(directory, event)) {
+  const session = await sessionOf(directory, event);
+  if (session !== undefined) {
     if (isLifecycleType(eventType)) {
       const change = { type: eventType, eventId, contentHash, at: event.createdAt };
-      return directory.applyLifecycleEvent(sessionId, change);
+      await directory.applyLifecycleEvent(sessionId, change);
+      return session.parties.map(({ partyId }) => partyId);
     }
     throw new RouterError("TRANSITION_NOT_ALLOWED", "event_type does not say which party it is of");
   }
   const known = await store.append(storable(event), contentHash);
   if (known !== undefined) requireSame(known.contentHash, contentHash);
+  return event.selectedParties;
 }
 
-/** Whether the event would change a session that is known here; else it is passed on as it is. */
-async function belongsToSession(
+/** The session known here that the event would change; `undefined`: it is passed on as it is. */
+async function sessionOf(
   directory: Pick<SessionDirectory, "find">,
   { eventType, sessionId }: EventPublication,
-): Promise<boolean> {
-  if (!isLifecycleType(eventType) && !isPartyType(eventType)) return false;
-  return (await directory.find(sessionId)) !== undefined;
+): Promise<SessionRecord | undefined> {
+  if (!isLifecycleType(eventType) && !isPartyType(eventType)) return undefined;
+  return directory.find(sessionId);
 }
 
 /** The contract's event has no field for the party that joined, is ready or has completed. */

@@ -5,6 +5,7 @@ import { messageFailedEvent, type SessionEvent } from "../events/session-event.t
 import { limits, requireId, requireText } from "../ids.ts";
 import { judgeSession, seatIn, type Seat } from "../sessions/session-access.ts";
 import type { SessionStore } from "../sessions/session-ports.ts";
+import { endedAt } from "../sessions/session.ts";
 import {
   decideRefusal,
   isDeliveredSinceRefusal,
@@ -12,6 +13,7 @@ import {
   type RefusalRules,
 } from "./delivery-rules.ts";
 import type { DeliveryKey, DeliveryLog, KnownDelivery, MessageStore } from "./message-ports.ts";
+import { noRecords, type DeliveryRecords } from "./message.ts";
 
 interface AcknowledgeRequest {
   readonly messageId: string;
@@ -52,10 +54,11 @@ export function createAcknowledging(options: AcknowledgingOptions): AcknowledgeM
       seatIn(found, partyId, nowMs),
     );
     const box = { partyId, sessionId };
-    const known = request.success
-      ? await options.log.glance(box, messageId)
-      : await options.log.read(box, messageId);
-    if (known === undefined) throw await notTheirs(options.store, sessionId, messageId);
+    const known =
+      (request.success
+        ? await options.log.glance(box, messageId)
+        : await options.log.read(box, messageId)) ??
+      (await withoutCopy(options.store, seat, messageId));
     const delivery = { box, messageId, facts: known.facts };
     if (!request.success) {
       const current = await whenRecorded(options.log, delivery, known);
@@ -95,10 +98,12 @@ async function refuse(
   { seat, delivery, known, error }: RefusedDelivery,
 ): Promise<AcknowledgeOutcome> {
   const atMs = options.clock.nowMs();
+  // With the session's end the message has failed, of which nobody is told.
+  if (endedAt(seat.record, atMs) > 0) return outcomeOf(known.records);
   const decision = decideRefusal(known.records, error, options.rules);
   switch (decision.kind) {
     case "ignore":
-      return known.records.acknowledgedAt === undefined ? "refused" : "already acknowledged";
+      return outcomeOf(known.records);
     case "redeliver":
       await options.log.refuse(delivery, {
         number: decision.number,
@@ -121,16 +126,28 @@ async function refuse(
   }
 }
 
-/** Tells a message that is somebody else's from one that is not there. */
-async function notTheirs(
+/** What a refusal that changes nothing finds. */
+function outcomeOf(records: DeliveryRecords): AcknowledgeOutcome {
+  if (records.acknowledgedAt !== undefined) return "already acknowledged";
+  return records.failed === undefined ? "refused" : "failed";
+}
+
+/**
+ * A recipient may have neither copy nor record: its copy is still to come, or the record was lost with the broker. Anybody
+ * else is refused, with the reason why.
+ */
+async function withoutCopy(
   store: MessageStore,
-  sessionId: string,
+  { record, party }: Seat,
   messageId: string,
-): Promise<RouterError> {
-  const trace = await store.trace(sessionId, messageId);
-  return trace === undefined
-    ? messageNotFound()
-    : new RouterError("NOT_A_RECIPIENT", "the party is not a recipient of this message");
+): Promise<KnownDelivery> {
+  const trace = await store.trace(record.sessionId, messageId);
+  if (trace === undefined) throw messageNotFound();
+  const position = record.parties.findIndex(({ partyId }) => partyId === party.partyId);
+  if (!trace.facts.toPositions.includes(position)) {
+    throw new RouterError("NOT_A_RECIPIENT", "the party is not a recipient of this message");
+  }
+  return { facts: trace.facts, records: trace.records.get(party.partyId) ?? noRecords };
 }
 
 export function messageNotFound(): RouterError {

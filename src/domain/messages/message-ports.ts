@@ -18,11 +18,13 @@ export interface MessageStore {
   complete(message: OutgoingMessage): Promise<void>;
   /** Binds a message id to one content, durably; resolves with the claim that was there first, if it was another. */
   claim(claim: IdempotencyClaim): Promise<"claimed" | IdempotencyClaim>;
+  /** The claim on a message id, if there is one. */
+  claimOn(sessionId: string, messageId: string): Promise<IdempotencyClaim | undefined>;
   /** Everything known of a message, read from the leader; `undefined`: never stored, or forgotten. */
   trace(sessionId: string, messageId: string): Promise<MessageTrace | undefined>;
   /** Unsettled copies, oldest first, up to `maxMessages` and `maxBytes` but at least one; notes their delivery. */
   pending(box: Mailbox, query: PendingQuery): Promise<readonly Message[]>;
-  /** Calls back as soon as something new may lie in the mailbox. Returns the way to stop. */
+  /** Calls back when something new may lie in the mailbox, or be about to. Returns the way to stop. */
   onArrival(box: Mailbox, listener: () => void): () => void;
 }
 
@@ -78,12 +80,18 @@ interface Refusal {
   readonly redeliverAfterMs: number;
 }
 
-/** Tells when a mailbox is full, without a read per call. */
+/** Keeps mailboxes within their limits, without a read per call. */
 export interface MailboxMeter {
-  /** The first of the mailboxes that cannot take `bytes` more; `undefined`: all can. */
-  firstFull(boxes: readonly Mailbox[], bytes: number): Promise<Mailbox | undefined>;
-  /** Notes what was stored. */
-  added(boxes: readonly Mailbox[], bytes: number): void;
+  /**
+   * Makes room in every mailbox for a message of so many bytes. The room is to be let go once the outcome of storing it is
+   * known; what was stored counts on.
+   */
+  reserve(boxes: readonly Mailbox[], bytes: number): Promise<MailboxRoom>;
+}
+
+export interface MailboxRoom extends Disposable {
+  /** The first mailbox that cannot take the message; then no room is held in any. */
+  readonly full: Mailbox | undefined;
 }
 
 /** The live stream of a mailbox; one at a time over all instances, the newest wins. */

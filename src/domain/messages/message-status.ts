@@ -20,11 +20,14 @@ interface StatusRequest {
   readonly messageId: string;
 }
 
-/** Rows of the recipients, in roster order: all for the sender and the coordinator, a recipient's own for itself. */
-export type GetMessageStatus = (
-  caller: Caller,
-  request: StatusRequest,
-) => Promise<readonly DeliveryRow[]>;
+interface MessageStatus {
+  /** In roster order: all for the sender and the coordinator, a recipient's own for itself. */
+  readonly rows: readonly DeliveryRow[];
+  /** Of all recipients, whoever asks. */
+  readonly allAcknowledged: boolean;
+}
+
+export type GetMessageStatus = (caller: Caller, request: StatusRequest) => Promise<MessageStatus>;
 
 export function createStatusReading(options: StatusOptions): GetMessageStatus {
   return async (caller, request) => {
@@ -42,9 +45,12 @@ export function createStatusReading(options: StatusOptions): GetMessageStatus {
       if (partyId === undefined) return [];
       return [deliveryRow(partyId, trace.records.get(partyId) ?? noRecords, isEnded)];
     });
-    if (caller.kind !== "party" || caller.partyId === trace.facts.fromParty) return rows;
+    const allAcknowledged = rows.every(({ status }) => status === "acknowledged");
+    if (caller.kind !== "party" || caller.partyId === trace.facts.fromParty) {
+      return { rows, allAcknowledged };
+    }
     const own = rows.filter(({ partyId }) => partyId === caller.partyId);
     if (own.length === 0) throw messageNotFound();
-    return own;
+    return { rows: own, allAcknowledged };
   };
 }

@@ -83,14 +83,12 @@ export function createReceiving(options: ReceivingOptions): Receiving {
       const found = await options.store.pending(box, query);
       if (found.length > 0 || request.waitSeconds === 0) return found;
       const watch = options.endings.watch(record);
-      const patience = AbortSignal.any([
-        signal,
-        watch.ended,
-        AbortSignal.timeout(request.waitSeconds * 1_000),
-      ]);
+      const over = AbortSignal.timeout(request.waitSeconds * 1_000);
+      const gone = AbortSignal.any([signal, watch.ended]);
       try {
         return await awaitPending(() => options.store.pending(box, query), {
-          signal: patience,
+          over,
+          gone,
           onArrival: (listener) => options.store.onArrival(box, listener),
         });
       } finally {
@@ -100,48 +98,49 @@ export function createReceiving(options: ReceivingOptions): Receiving {
   };
 }
 
-/** An arrival is heard a moment before it can be read, so a fruitless read is repeated a few times, in milliseconds. */
-const rereadDelaysMs = [0, 2, 10, 50, 250];
+/**
+ * An arrival is heard a moment before it can be read, at the latest a call's budget later: so a fruitless read is repeated
+ * after these times, in milliseconds.
+ */
+const rereadDelaysMs = [2, 10, 50, 250, 1_000, 2_000];
 
 interface Waiting {
-  readonly signal: AbortSignal;
+  /** The patience is over: what is there by then is still given. */
+  readonly over: AbortSignal;
+  /** Nobody wants the answer any more. */
+  readonly gone: AbortSignal;
   readonly onArrival: (listener: () => void) => () => void;
 }
 
 async function awaitPending(
   read: () => Promise<readonly Message[]>,
-  { signal, onArrival }: Waiting,
+  { over, gone, onArrival }: Waiting,
 ): Promise<readonly Message[]> {
   const bell = createBell();
   const ring = (): void => bell.ring();
-  const off = onArrival(ring);
-  signal.addEventListener("abort", ring, { once: true });
-  try {
-    // Something may have come between the first read and the listening.
+  // Something may have come between the first read and the listening, too.
+  let rereads = 0;
+  const off = onArrival(() => {
+    rereads = 0;
     ring();
-    while (!signal.aborted) {
+  });
+  for (const signal of [over, gone]) signal.addEventListener("abort", ring, { once: true });
+  try {
+    for (;;) {
+      if (gone.aborted) return [];
+      const isOver = over.aborted;
+      const found = await read();
+      if (found.length > 0 || isOver) return found;
+      const delayMs = rereadDelaysMs[rereads];
+      rereads += 1;
+      const timer = delayMs === undefined ? undefined : setTimeout(ring, delayMs);
       await bell.rung();
-      const found = await rereadUntilFound(read, signal);
-      if (found.length > 0) return found;
+      clearTimeout(timer);
     }
-    return [];
   } finally {
     off();
-    signal.removeEventListener("abort", ring);
+    for (const signal of [over, gone]) signal.removeEventListener("abort", ring);
   }
-}
-
-async function rereadUntilFound(
-  read: () => Promise<readonly Message[]>,
-  signal: AbortSignal,
-): Promise<readonly Message[]> {
-  for (const delayMs of rereadDelaysMs) {
-    if (signal.aborted) break;
-    if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs));
-    const found = await read();
-    if (found.length > 0) return found;
-  }
-  return [];
 }
 
 async function* finishing(

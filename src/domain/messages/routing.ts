@@ -8,7 +8,7 @@ import { judgeSession, requireLive, seatIn, type Seat } from "../sessions/sessio
 import type { SessionStore } from "../sessions/session-ports.ts";
 import { hasJoined, retentionMs, type SessionRecord } from "../sessions/session.ts";
 import type { CreationClock } from "./creation-clock.ts";
-import type { MailboxMeter, MessageStore } from "./message-ports.ts";
+import type { IdempotencyClaim, MailboxMeter, MessageStore } from "./message-ports.ts";
 import type { MessageFacts, OutgoingMessage, Recipient } from "./message.ts";
 
 interface RouteRequest {
@@ -56,14 +56,13 @@ export function createRouting(options: RoutingOptions): RouteMessage {
       },
     );
     const boxes = recipients.map(({ partyId }) => ({ partyId, sessionId: record.sessionId }));
-    const full = await options.meter.firstFull(boxes, request.payload.length);
-    if (full !== undefined) {
-      throw new RouterError("MAILBOX_FULL", `the mailbox of party ${full.partyId} is full`, {
-        retryAfterMs: 1_000,
-      });
-    }
+    using room = await options.meter.reserve(boxes, request.payload.length);
+    const key = request.idempotencyKey;
     const draft: OutgoingMessage = {
-      messageId: options.randomness.id(),
+      messageId:
+        key === undefined
+          ? options.randomness.id()
+          : derivedId(options.keyring, record, { fromParty, key }),
       sessionId: record.sessionId,
       fromParty,
       isBroadcast: request.toParties.length === 0,
@@ -74,13 +73,16 @@ export function createRouting(options: RoutingOptions): RouteMessage {
       recipients,
       keepUntil: record.expiresAt + retentionMs + keepMarginMs,
     };
-    const key = request.idempotencyKey;
-    const messageId =
-      key === undefined ? draft.messageId : derivedId(options.keyring, record, { fromParty, key });
+    if (room.full !== undefined) {
+      // What was taken once is in the mailbox, or was: its repeat is no more mail.
+      if (key !== undefined && (await repeats(options, draft))) return draft.messageId;
+      throw new RouterError("MAILBOX_FULL", `the mailbox of party ${room.full.partyId} is full`, {
+        retryAfterMs: 1_000,
+      });
+    }
     if (key === undefined) await options.store.append(draft);
-    else await routeOnce(options.store, { ...draft, messageId });
-    options.meter.added(boxes, request.payload.length);
-    return messageId;
+    else await routeOnce(options, draft);
+    return draft.messageId;
   };
 }
 
@@ -97,18 +99,37 @@ function derivedId(
 }
 
 /** The first content claims the id; a repeat of the same completes what is missing of it, another is refused. */
-async function routeOnce(store: MessageStore, message: OutgoingMessage): Promise<void> {
+async function routeOnce(options: RoutingOptions, message: OutgoingMessage): Promise<void> {
   const contentHash = hashOf(message);
   const { sessionId, messageId } = message;
-  const held = await store.claim({ sessionId, messageId, contentHash, facts: factsOf(message) });
-  if (held === "claimed") return store.append(message);
-  if (held.contentHash !== contentHash) {
+  const facts = factsOf(message);
+  const held = await options.store.claim({ sessionId, messageId, contentHash, facts });
+  if (held === "claimed") return options.store.append(message);
+  return completeHeld(options, message, held);
+}
+
+/** Completes the message of an earlier call with the same key; false when there was none. */
+async function repeats(options: RoutingOptions, message: OutgoingMessage): Promise<boolean> {
+  const held = await options.store.claimOn(message.sessionId, message.messageId);
+  if (held === undefined) return false;
+  await completeHeld(options, message, held);
+  return true;
+}
+
+async function completeHeld(
+  { store, creationClock }: RoutingOptions,
+  message: OutgoingMessage,
+  held: IdempotencyClaim,
+): Promise<void> {
+  if (held.contentHash !== hashOf(message)) {
     throw new RouterError(
       "IDEMPOTENCY_KEY_REUSED",
       "Idempotency-Key was used for another message of this sender in this session",
     );
   }
-  return store.complete({ ...message, createdAt: held.facts.createdAt });
+  const { createdAt } = held.facts;
+  creationClock.saw(message.sessionId, createdAt);
+  return store.complete({ ...message, createdAt });
 }
 
 export function factsOf(message: OutgoingMessage): MessageFacts {

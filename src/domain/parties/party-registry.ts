@@ -3,7 +3,7 @@ import { actingParty, type Caller } from "../caller.ts";
 import type { Clock } from "../clock.ts";
 import { RouterError } from "../errors.ts";
 import { limits, requireId, requireText } from "../ids.ts";
-import type { PartyRole } from "../sessions/session.ts";
+import { requireRole } from "../sessions/session-shape.ts";
 import type { ContactBook } from "./contact-book.ts";
 import { hasChannel, noChannel, requireContactForm } from "./contact-form.ts";
 import type {
@@ -176,9 +176,4 @@ async function withChannels(
     opened.push(...(await Promise.all(some)));
   }
   return opened;
-}
-
-function requireRole(field: string, role: string): PartyRole {
-  if (role === "persistent" || role === "delegate" || role === "temporary") return role;
-  throw new RouterError("INVALID_FIELD", `${field} must be persistent, delegate or temporary`);
 }

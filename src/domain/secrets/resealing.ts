@@ -1,4 +1,5 @@
-import type { ResealableSecrets, SecretKind, SessionStore } from "../sessions/session-ports.ts";
+import type { SessionStore } from "../sessions/session-ports.ts";
+import type { ResealableSecrets, SecretKind } from "./secret-ports.ts";
 import type { Keyring } from "./keyring.ts";
 import { sealContext } from "./vault.ts";
 
@@ -15,7 +16,7 @@ export interface SealsOptions {
 export interface Seals {
   /** Values that are now sealed under the current key, and were not before. */
   readonly resealed: number;
-  /** Keys of values that no key of the ring can open. */
+  /** Keys that values and sessions need, and that are not in the ring. */
   readonly unknownKeyIds: readonly string[];
   /** Keys of the ring that nothing needs any more: no value, and no session that answers. */
   readonly unusedKeyIds: readonly string[];
@@ -45,7 +46,10 @@ export async function renewSeals({ secrets, keyring, sessions }: SealsOptions): 
     }
   }
   const used = new Set([keyring.currentKeyId]);
-  for (const { record } of sessions.all()) used.add(record.keyId);
+  for (const { record } of sessions.all()) {
+    if (keyring.keyIds.includes(record.keyId)) used.add(record.keyId);
+    else unknown.add(record.keyId);
+  }
   const unusedKeyIds = keyring.keyIds.filter((keyId) => !used.has(keyId));
   return { resealed, unknownKeyIds: [...unknown], unusedKeyIds };
 }

@@ -1,4 +1,4 @@
-import type { SecretKind, SecretStore } from "../sessions/session-ports.ts";
+import type { SecretKind, SecretStore } from "./secret-ports.ts";
 import type { Keyring } from "./keyring.ts";
 
 /** The secret store as those see it who have something to hide: what goes in is sealed, what comes out is opened. */

@@ -2,7 +2,8 @@ import type { Clock, Randomness } from "../clock.ts";
 import type { EventStore } from "../events/event-ports.ts";
 import type { PartyStore, Presence } from "../parties/party.ts";
 import type { Keyring } from "../secrets/keyring.ts";
-import type { JoinMissCounter, SecretStore, SessionStore } from "./session-ports.ts";
+import type { JoinMissCounter, SessionStore } from "./session-ports.ts";
+import type { SecretStore } from "../secrets/secret-ports.ts";
 
 /** Fields carry ids, counts and causes (`err`); never tokens or shares. */
 export interface SessionLog {

@@ -71,6 +71,10 @@ function completed(record: SessionRecord, outside: OutsideMove, nowMs: number): 
   if (record.delegateShare.state === "awaited") {
     throw new RouterError("DELEGATE_SHARE_MISSING", "the delegate has not submitted the share");
   }
+  const result = record.type === "keygen" ? record.publicKey : record.signature;
+  if (result.length === 0) {
+    throw new RouterError("TRANSITION_NOT_ALLOWED", "no party has reported a result");
+  }
   const transition: Transition = { ...outside, type: "session_completed" };
   return decided(record, { status: "completed", endedAt: nowMs }, [transition]);
 }

@@ -57,13 +57,15 @@ export function failed(record: SessionRecord, failure: Failure): SessionRecord {
   );
 }
 
-/** Failed because two parties reported different values: neither of them is the session's result. */
+/**
+ * Failed because two parties reported different values: neither of them is the session's result. The key that a
+ * signature was to be made with is no reported value.
+ */
 export function disagreed(record: SessionRecord, nowMs: number): SessionRecord {
   const word = record.type === "keygen" ? "public_key_mismatch" : "signature_mismatch";
   return {
     ...failed(record, { nowMs, word, reason: word }),
-    publicKey: nothing,
-    signature: nothing,
+    ...(record.type === "keygen" ? { publicKey: nothing } : { signature: nothing }),
   };
 }
 

@@ -1,5 +1,5 @@
 import type { Vault } from "../secrets/vault.ts";
-import type { SecretKind } from "./session-ports.ts";
+import type { SecretKind } from "../secrets/secret-ports.ts";
 import { endedAt, retentionMs, type SessionRecord } from "./session.ts";
 
 /** Kinds of secrets that belong to a session. */

@@ -13,11 +13,11 @@ import {
   type DeliveredBody,
   type SettledBody,
 } from "./delivery-codec.ts";
-import { isWrongLastSequence } from "../errors.ts";
 import type { FactsCache } from "./facts-cache.ts";
 import { encodeRecord } from "../json.ts";
 import type { MailboxNotes } from "./mailbox-notes.ts";
 import { decodeStored } from "./message-codec.ts";
+import { publishExpected } from "../publishing.ts";
 import { leaderMessage, leaderMessages } from "../reading.ts";
 import type { Settler } from "./settler.ts";
 import { streams, subjects, type DeliveryState } from "../subjects.ts";
@@ -84,18 +84,15 @@ export async function writeOnce(
   subject: string,
   body: SettledBody | ClaimBody,
 ): Promise<boolean> {
-  try {
-    await nats.attempt("recording a delivery", () =>
-      nats.js.publish(subject, encodeRecord(body), {
-        expect: { lastSubjectSequence: 0 },
-        ttl: recordTtl(nats, body.facts),
-      }),
-    );
-    return true;
-  } catch (error) {
-    if (isWrongLastSequence(error)) return false;
-    throw error;
-  }
+  const sequence = await publishExpected(nats, {
+    what: "recording a delivery",
+    stream: streams.deliveries,
+    subject,
+    data: encodeRecord(body),
+    lastSequence: 0,
+    ttl: recordTtl(nats, body.facts),
+  });
+  return sequence !== undefined;
 }
 
 /** Notes that a message is being given out; not awaited, since a lost note only undercounts. */

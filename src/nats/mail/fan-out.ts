@@ -1,10 +1,5 @@
 import { BoundedMap } from "../../domain/bounded-map.ts";
-import type {
-  Mailbox,
-  MessageFacts,
-  OutgoingMessage,
-  Recipient,
-} from "../../domain/messages/message.ts";
+import type { MessageFacts, OutgoingMessage, Recipient } from "../../domain/messages/message.ts";
 import { factsOf } from "../../domain/messages/routing.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { ttlOf } from "../bucket.ts";
@@ -14,22 +9,23 @@ import type { FactsCache } from "./facts-cache.ts";
 import { copyHeaders, decodeStored } from "./message-codec.ts";
 import { leaderMessage, leaderMessages, subjectsIn } from "../reading.ts";
 import { parseDeliverySubject, parseMessageSubject, streams, subjects } from "../subjects.ts";
+import { createUnfinished } from "./unfinished.ts";
 
-/** Partial fan-outs that an instance goes on with at once; any more are left to the sweep. */
-const maxUnfinished = 64;
-const retryPauseMs = 500;
-/** Fan-outs of this instance that are known to be complete. */
+/** Fan-outs that are known to be complete. */
 const maxComplete = 20_000;
+/** Of one message, about this much is on its way to the store at once, in bytes. */
+const maxBytesInFlight = 16_777_216;
 
 export interface FanOut extends AsyncDisposable {
   append(message: OutgoingMessage): Promise<void>;
   complete(message: OutgoingMessage): Promise<void>;
-  /** Completes a message of which only a copy is at hand: that of the mailbox named. Cheap where nothing is missing. */
-  repair(copy: CopyAtHand): Promise<void>;
+  /** Completes a message of which only copies are at hand. Cheap where it is known that nothing is missing. */
+  repair(message: StoredMessage): Promise<void>;
 }
 
-interface CopyAtHand {
-  readonly box: Mailbox;
+/** A message of which at least one copy was stored once. */
+export interface StoredMessage {
+  readonly sessionId: string;
   readonly messageId: string;
   readonly facts: MessageFacts;
 }
@@ -38,8 +34,8 @@ export interface FanOutOptions {
   readonly nats: Nats;
   readonly facts: FactsCache;
   readonly logger: Logger;
-  /** Party ids of a session in roster order; `undefined` when the session is not known (any more). */
-  readonly roster: (sessionId: string) => readonly string[] | undefined;
+  /** Party ids of a session in roster order; `undefined` when the session is not known any more. */
+  readonly roster: (sessionId: string) => Promise<readonly string[] | undefined>;
 }
 
 /**
@@ -47,39 +43,41 @@ export interface FanOutOptions {
  * a fan-out that was cut short is completed.
  */
 export function createFanOut(options: FanOutOptions): FanOut {
-  const { nats, logger } = options;
-  const stopping = new AbortController();
-  const unfinished = new Set<Promise<void>>();
+  const { nats, logger, roster } = options;
   const complete = new BoundedMap<string, true>(maxComplete);
 
   const publish = async (message: OutgoingMessage, to: readonly Recipient[]): Promise<void> => {
-    const results = await Promise.allSettled(to.map((one) => publishCopy(options, message, one)));
-    const failure = results.find((result) => result.status === "rejected");
-    if (failure !== undefined) throw failure.reason;
+    await publishCopies(options, message, to);
     complete.set(message.messageId, true);
   };
 
-  const finish = async (message: OutgoingMessage): Promise<void> => {
-    while (!stopping.signal.aborted && nats.clock.nowMs() < message.keepUntil) {
-      await new Promise((resolve) => setTimeout(resolve, retryPauseMs));
-      try {
-        const missing = await unserved(nats, message);
-        // Nobody has it: the caller was told that the outcome is unknown, and will send it again if it still matters.
-        if (missing.length < message.recipients.length) await publish(message, missing);
-        return;
-      } catch (error) {
-        logger.debug({ messageId: message.messageId, err: error }, "fan-out still incomplete");
-      }
+  const finish = async (message: Addressed): Promise<void> => {
+    const { copies, missing } = await served(nats, message);
+    if (missing.length > 0) {
+      const whole = await copyOf(nats, message, copies);
+      // Nobody has it: the caller was told that the outcome is unknown, and sends it again if it still matters.
+      if (whole === undefined) return;
+      logger.info({ messageId: message.messageId }, "completing a partial fan-out");
+      await publish(whole, missing);
     }
+    complete.set(message.messageId, true);
   };
+
+  const unfinished = createUnfinished<Addressed>({
+    logger,
+    async finish(message) {
+      if (nats.clock.nowMs() < message.facts.keepUntil) await finish(message);
+    },
+  });
 
   const store = async (message: OutgoingMessage, to: readonly Recipient[]): Promise<void> => {
     try {
       await publish(message, to);
     } catch (error) {
-      if (message.recipients.length > 1 && unfinished.size < maxUnfinished) {
-        const task = finish(message).finally(() => unfinished.delete(task));
-        unfinished.add(task);
+      const { sessionId, messageId, recipients } = message;
+      if (recipients.length > 1) {
+        const facts = factsOf(message);
+        unfinished.add(messageId, { sessionId, messageId, recipients, facts });
       }
       throw error;
     }
@@ -87,19 +85,33 @@ export function createFanOut(options: FanOutOptions): FanOut {
 
   return {
     append: (message) => store(message, message.recipients),
-    complete: async (message) => store(message, await unserved(nats, message)),
-    async repair(copy) {
-      if (copy.facts.toPositions.length < 2 || complete.has(copy.messageId)) return;
-      const message = await incomplete(options, copy);
-      if (message === undefined) return;
-      logger.info({ messageId: copy.messageId }, "completing a partial fan-out");
-      await publish(message.whole, message.missing);
+    complete: async (message) => store(message, (await served(nats, message)).missing),
+    async repair({ sessionId, messageId, facts }) {
+      if (facts.toPositions.length < 2 || complete.has(messageId)) return;
+      const parties = await roster(sessionId);
+      if (parties === undefined) return;
+      const recipients = facts.toPositions.flatMap((position) => {
+        const partyId = parties[position];
+        return partyId === undefined ? [] : [{ partyId, position }];
+      });
+      await finish({ sessionId, messageId, recipients, facts });
     },
-    async [Symbol.asyncDispose]() {
-      stopping.abort();
-      await Promise.all(unfinished);
-    },
+    [Symbol.asyncDispose]: () => unfinished[Symbol.asyncDispose](),
   };
+}
+
+async function publishCopies(
+  options: FanOutOptions,
+  message: OutgoingMessage,
+  to: readonly Recipient[],
+): Promise<void> {
+  const atOnce = Math.max(1, Math.floor(maxBytesInFlight / (message.payload.length + 1)));
+  for (let start = 0; start < to.length; start += atOnce) {
+    const part = to.slice(start, start + atOnce);
+    const results = await Promise.allSettled(part.map((one) => publishCopy(options, message, one)));
+    const failure = results.find((result) => result.status === "rejected");
+    if (failure !== undefined) throw failure.reason;
+  }
 }
 
 async function publishCopy(
@@ -124,39 +136,41 @@ async function publishCopy(
   facts.set(box, message.messageId, factsOf(message));
 }
 
-type Addressed = Pick<OutgoingMessage, "sessionId" | "messageId" | "recipients">;
+interface Addressed extends StoredMessage {
+  readonly recipients: readonly Recipient[];
+}
 
-/** Who has neither a copy nor a record: copies are looked at first, since one goes only after its record is there. */
-async function unserved(
+interface Served {
+  /** Subjects of the copies that are there. */
+  readonly copies: readonly string[];
+  /** Who has neither a copy nor a record. */
+  readonly missing: readonly Recipient[];
+}
+
+/** Copies are looked at first, since one goes only after its record is there. */
+async function served(
   nats: Nats,
-  { sessionId, messageId, recipients }: Addressed,
-): Promise<readonly Recipient[]> {
+  { sessionId, messageId, recipients }: Omit<Addressed, "facts">,
+): Promise<Served> {
   const copies = await subjectsIn(nats, streams.messages, subjects.copiesOf(sessionId, messageId));
   const filter = subjects.deliveriesOf(sessionId, messageId);
   const records = await leaderMessages(nats, streams.deliveries, filter);
-  const served = new Set([
+  const parties = new Set([
     ...copies.map((subject) => parseMessageSubject(subject).partyId),
     ...records.map(({ subject }) => parseDeliverySubject(subject).partyId),
   ]);
-  return recipients.filter(({ partyId }) => !served.has(partyId));
+  return { copies, missing: recipients.filter(({ partyId }) => !parties.has(partyId)) };
 }
 
-/** The message as it was sent and who has not been served; `undefined` when nobody is missing, or it is gone. */
-async function incomplete(
-  { nats, roster }: FanOutOptions,
-  { box, messageId, facts }: CopyAtHand,
-): Promise<{ whole: OutgoingMessage; missing: readonly Recipient[] } | undefined> {
-  const parties = roster(box.sessionId);
-  if (parties === undefined) return undefined;
-  const recipients = facts.toPositions.flatMap((position) => {
-    const partyId = parties[position];
-    return partyId === undefined ? [] : [{ partyId, position }];
-  });
-  const { sessionId } = box;
-  const missing = await unserved(nats, { sessionId, messageId, recipients });
-  if (missing.length === 0) return undefined;
-  const copy = await leaderMessage(nats, streams.messages, subjects.message(box, messageId));
-  if (copy === undefined) return undefined;
-  const { message } = decodeStored(copy);
-  return { whole: { ...message, recipients, keepUntil: facts.keepUntil }, missing };
+/** The message as it was sent, from one of its copies; `undefined` when there is none. */
+async function copyOf(
+  nats: Nats,
+  { recipients, facts }: Addressed,
+  [subject]: readonly string[],
+): Promise<OutgoingMessage | undefined> {
+  if (subject === undefined) return undefined;
+  const copy = await leaderMessage(nats, streams.messages, subject);
+  // Whoever deleted it has completed the message before.
+  if (copy === undefined) throw new Error("the copy was deleted meanwhile");
+  return { ...decodeStored(copy).message, recipients, keepUntil: facts.keepUntil };
 }

@@ -34,8 +34,8 @@ export interface MailOptions {
   readonly maxPayloadBytes: number;
   readonly mailboxMaxMessages: number;
   readonly mailboxMaxBytes: number;
-  /** Party ids of a session in roster order; `undefined` when the session is not known (any more). */
-  readonly roster: (sessionId: string) => readonly string[] | undefined;
+  /** Party ids of a session in roster order; `undefined` when the session is not known any more. */
+  readonly roster: (sessionId: string) => Promise<readonly string[] | undefined>;
   /** Makes sure that the sender has been told, before a copy that failed for good is deleted. */
   readonly tellFailure: (copy: SettledCopy) => Promise<void>;
 }
@@ -54,7 +54,7 @@ export function openMail(options: MailOptions): Mail {
     createSettler({
       ...options,
       prepare: async (copy) => {
-        await fanOut.repair(copy);
+        await fanOut.repair({ ...copy, sessionId: copy.box.sessionId });
         if (copy.records.failed !== undefined) await options.tellFailure(copy);
       },
     }),

@@ -15,15 +15,15 @@ export interface MailboxConsumer extends AsyncDisposable {
   epoch(): number;
   waiting(): readonly Pulled[];
   take(): Pulled | undefined;
-  refill(allowed: boolean): void;
+  refill(max: number): void;
   isLost(): boolean;
   /** Whether the message was there before the consumer was: it may have been given out or settled before. */
   isBacklog(pulled: Pulled): boolean;
   /**
-   * Checks owner and consumer, and makes the consumer anew where it is gone, however long the broker is away; false
-   * when a newer stream has taken the mailbox.
+   * Checks owner and consumer, however long the broker is away; false when a newer stream has taken the mailbox. The
+   * consumer is made anew where it is gone, or has sent more than has arrived: `given` messages are with the reader.
    */
-  recover(signal: AbortSignal): Promise<boolean>;
+  recover(given: number, signal: AbortSignal): Promise<boolean>;
   /** Takes nothing any more. */
   pause(): void;
   onChange(listener: () => void): void;
@@ -48,7 +48,7 @@ const retryPauseMs = 200;
 export async function openMailboxConsumer(
   options: MailboxConsumerOptions,
 ): Promise<MailboxConsumer> {
-  const { nats, owners, box, keepUntil, logger } = options;
+  const { nats, owners, box, keepUntil } = options;
   let listener: (() => void) | undefined;
   let epoch = await owners.take(box, keepUntil);
   let backlog = await createConsumer(options, epoch);
@@ -61,18 +61,26 @@ export async function openMailboxConsumer(
       onChange: () => listener?.(),
     });
   let puller = pull();
+  let isDisposed = false;
 
-  const tryRecover = async (): Promise<boolean> => {
-    if (await consumerExists(nats, consumerName(box, epoch))) {
-      if (!(await owners.isNewest(box, epoch))) return false;
-    } else {
-      const renewed = await owners.renew(box, epoch, keepUntil);
-      if (renewed === undefined) return false;
-      epoch = renewed;
-      backlog = await createConsumer(options, epoch);
-    }
+  const makeAnew = async (): Promise<boolean> => {
+    const before = consumerName(box, epoch);
+    const renewed = await owners.renew(box, epoch, keepUntil);
+    if (renewed === undefined) return false;
+    epoch = renewed;
+    backlog = await createConsumer(options, epoch);
+    void removeConsumer(nats, before);
+    if (isDisposed) void removeConsumer(nats, consumerName(box, epoch));
     puller[Symbol.dispose]();
     puller = pull();
+    return true;
+  };
+
+  const tryRecover = async (given: number): Promise<boolean> => {
+    const unsettled = await unsettledAt(nats, consumerName(box, epoch));
+    if (unsettled === undefined || unsettled > given + puller.waiting.length) return makeAnew();
+    if (!(await owners.isNewest(box, epoch))) return false;
+    puller.askAnew();
     return true;
   };
 
@@ -81,31 +89,36 @@ export async function openMailboxConsumer(
     epoch: () => epoch,
     waiting: () => puller.waiting,
     take: () => puller.take(),
-    refill: (allowed) => puller.refill(allowed),
+    refill: (max) => puller.refill(max),
     isLost: () => puller.isLost(),
     isBacklog: ({ consumerSequence }) => consumerSequence <= backlog,
-    async recover(signal) {
-      while (!signal.aborted) {
-        try {
-          return await tryRecover();
-        } catch (error) {
-          if (!isRouterError(error, "BROKER_UNAVAILABLE")) throw error;
-          logger.debug(
-            { partyId: box.partyId, sessionId: box.sessionId },
-            "waiting for the broker",
-          );
-          await new Promise((resolve) => setTimeout(resolve, retryPauseMs));
-        }
-      }
-      return true;
-    },
+    recover: (given, signal) => untilAnswered(() => tryRecover(given), options, signal),
     pause: () => puller[Symbol.dispose](),
     onChange: (next) => void (listener = next),
     [Symbol.asyncDispose]: () => {
+      isDisposed = true;
       puller[Symbol.dispose]();
       return (disposing ??= removeConsumer(nats, consumerName(box, epoch)));
     },
   };
+}
+
+/** Tries again while the broker is away; true when the signal ends the tries. */
+async function untilAnswered(
+  recover: () => Promise<boolean>,
+  { logger, box: { partyId, sessionId } }: MailboxConsumerOptions,
+  signal: AbortSignal,
+): Promise<boolean> {
+  while (!signal.aborted) {
+    try {
+      return await recover();
+    } catch (error) {
+      if (!isRouterError(error, "BROKER_UNAVAILABLE")) throw error;
+      logger.debug({ partyId, sessionId }, "waiting for the broker");
+      await new Promise((resolve) => setTimeout(resolve, retryPauseMs));
+    }
+  }
+  return true;
 }
 
 function consumerName(box: Mailbox, epoch: number): string {
@@ -132,13 +145,14 @@ async function createConsumer(options: MailboxConsumerOptions, epoch: number): P
   return info.num_pending;
 }
 
-async function consumerExists(nats: Nats, name: string): Promise<boolean> {
+/** How many messages the consumer has sent that it was not told are settled; `undefined` when it is gone. */
+async function unsettledAt(nats: Nats, name: string): Promise<number | undefined> {
   return nats.attempt("checking a mailbox", async () => {
     try {
-      await nats.jsm.consumers.info(streams.messages, name);
-      return true;
+      const info = await nats.jsm.consumers.info(streams.messages, name);
+      return info.num_ack_pending;
     } catch (error) {
-      if (isConsumerGone(error)) return false;
+      if (isConsumerGone(error)) return undefined;
       throw error;
     }
   });

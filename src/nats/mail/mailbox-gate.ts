@@ -1,3 +1,4 @@
+import type { StoredMsg } from "@nats-io/jetstream";
 import { isSettled } from "../../domain/messages/delivery-rules.ts";
 import {
   noRecords,
@@ -12,12 +13,14 @@ import { recordsOf, recordsPerRead } from "./mailbox-records.ts";
 import type { MailboxesOptions } from "./mailboxes-options.ts";
 import { decodePulled, decodeStored } from "./message-codec.ts";
 import type { Pulled } from "./pulled.ts";
-import { allMessages } from "../reading.ts";
+import { batch } from "../reading.ts";
 import { parseMessageSubject, streams, subjects } from "../subjects.ts";
 import type { Window } from "./window.ts";
 
 /** A message older than this, in milliseconds, may have been settled through a poll: its records are looked at first. */
 const freshMs = 1_000;
+/** What is read at once after the end of a session takes no more than this, in bytes. */
+const maxRestBytes = 8_388_608;
 
 /** Decides of each message that a consumer brings whether it is to be given out. */
 export interface MailboxGate {
@@ -25,6 +28,8 @@ export interface MailboxGate {
   needsCheck(pulled: Pulled): boolean;
   /** Reads the records of the next messages that need it. */
   checkNext(): Promise<void>;
+  /** Reads the records of messages that were given out and whose end may have been missed. */
+  checkGiven(): Promise<void>;
   /** The message, to be given out now; `undefined`: it is settled or not due yet, and the consumer was told so. */
   judge(pulled: Pulled): Message | undefined;
   /** What was never judged, once, straight from the store. */
@@ -51,7 +56,7 @@ interface Copy {
 
 export function createMailboxGate(options: MailboxGateOptions): MailboxGate {
   const { nats, box, consumer, window } = options;
-  const checked = new Map<Pulled, Checked>();
+  const checked = new WeakMap<Pulled, Checked>();
 
   const needsCheck = (pulled: Pulled): boolean => {
     const nowMs = nats.clock.nowMs();
@@ -71,6 +76,11 @@ export function createMailboxGate(options: MailboxGateOptions): MailboxGate {
         checked.set(pulled, { records: records.get(ids[index] ?? "") ?? noRecords, atMs });
       }
     },
+    async checkGiven() {
+      const ids = window.takeDoubtful(nats.clock.nowMs(), recordsPerRead);
+      const records = await recordsOf(nats, box, ids);
+      for (const [messageId, known] of records) if (isSettled(known)) window.settle(messageId);
+    },
     judge(pulled) {
       const nowMs = nats.clock.nowMs();
       const { message, facts } = decodePulled(pulled);
@@ -85,6 +95,7 @@ export function createMailboxGate(options: MailboxGateOptions): MailboxGate {
       }
       const holdMs = window.holdMs(message.messageId, nowMs);
       if (holdMs > 0) {
+        window.hold(message.messageId, pulled);
         pulled.nak(holdMs);
         return undefined;
       }
@@ -93,27 +104,31 @@ export function createMailboxGate(options: MailboxGateOptions): MailboxGate {
       return message;
     },
     async *rest() {
-      const from = window.highestSequence + 1;
-      const filter = subjects.mailbox(box);
-      let page: Copy[] = [];
-      for await (const stored of allMessages(nats, streams.messages, { filter, from })) {
-        page.push({ ...decodeStored(stored), sequence: stored.seq });
-        if (page.length < recordsPerRead) continue;
+      let fromSequence = window.highestSequence + 1;
+      for (;;) {
+        const page = await batch(nats, streams.messages, {
+          filter: subjects.mailbox(box),
+          fromSequence,
+          maxMessages: recordsPerRead,
+          maxBytes: Math.max(1, maxRestBytes - options.bufferBytes),
+        });
         yield* unsettled(options, page);
-        page = [];
+        const last = page.at(-1);
+        if (last === undefined || last.pending === 0) return;
+        fromSequence = last.seq + 1;
       }
-      yield* unsettled(options, page);
     },
   };
 }
 
 async function* unsettled(
   options: MailboxGateOptions,
-  page: readonly Copy[],
+  page: readonly StoredMsg[],
 ): AsyncGenerator<Message> {
-  const ids = page.map(({ message }) => message.messageId);
+  const copies = page.map((stored) => ({ ...decodeStored(stored), sequence: stored.seq }));
+  const ids = copies.map(({ message }) => message.messageId);
   const known = await recordsOf(options.nats, options.box, ids);
-  for (const copy of page) {
+  for (const copy of copies) {
     const records = known.get(copy.message.messageId) ?? noRecords;
     if (isSettled(records)) continue;
     noteGiven(options, copy, records);

@@ -2,6 +2,7 @@ import type { Mailbox } from "../../domain/messages/message.ts";
 import type { PendingCounter } from "../../domain/parties/party.ts";
 import type { Nats } from "../connection.ts";
 import { unsettledIds } from "./mailbox-records.ts";
+import { allHeaders } from "../header-listing.ts";
 import { subjectsIn } from "../reading.ts";
 import { parseMessageSubject, streams, subjects } from "../subjects.ts";
 
@@ -21,25 +22,15 @@ export async function measureMailbox(nats: Nats, box: Mailbox): Promise<MailboxS
   return { messages: unsettled.size, bytes };
 }
 
-async function copySizes(nats: Nats, box: Mailbox): Promise<ReadonlyMap<string, number>> {
-  const sizes = new Map<string, number>();
-  await nats.attempt("measuring a mailbox", async () => {
-    sizes.clear();
-    const consumer = await nats.js.consumers.get(streams.messages, {
-      filter_subjects: subjects.mailbox(box),
-      headers_only: true,
-    });
-    const info = await consumer.info();
-    if (info.num_pending === 0) return;
-    const copies = await consumer.fetch({ max_messages: info.num_pending, expires: 2_000 });
-    for await (const copy of copies) {
+function copySizes(nats: Nats, box: Mailbox): Promise<ReadonlyMap<string, number>> {
+  return nats.attempt("measuring a mailbox", async () => {
+    const sizes = new Map<string, number>();
+    for await (const copy of allHeaders(nats, streams.messages, subjects.mailbox(box))) {
       const size = Number(copy.headers?.get("Nats-Msg-Size") ?? 0);
       sizes.set(parseMessageSubject(copy.subject).messageId, size);
-      if (copy.info.pending === 0) break;
     }
-    await consumer.delete();
+    return sizes;
   });
-  return sizes;
 }
 
 /** Counts a party's unsettled messages over several sessions. */

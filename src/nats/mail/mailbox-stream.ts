@@ -1,5 +1,5 @@
 import { createBell } from "../../domain/bell.ts";
-import { RouterError } from "../../domain/errors.ts";
+import { isRouterError, RouterError } from "../../domain/errors.ts";
 import type { OpenMailbox } from "../../domain/messages/message-ports.ts";
 import type { Mailbox, Message } from "../../domain/messages/message.ts";
 import type { MailboxConsumer } from "./mailbox-consumer.ts";
@@ -10,6 +10,10 @@ import { createWindow, type Window } from "./window.ts";
 
 /** A stream may have this much given out and not settled, in bytes; the count is the consumer's `max_ack_pending`. */
 const maxUnsettledBytes = 67_108_864;
+/** Messages that are asked for at once while there is room … */
+const maxAtOnce = 256;
+/** … and while there is only room for redeliveries, which a consumer sends first. */
+const maxRedeliveriesAtOnce = 8;
 
 export interface MailboxStreamOptions extends MailboxesOptions {
   readonly box: Mailbox;
@@ -74,9 +78,13 @@ export class MailboxStream implements AsyncDisposable {
     this.#bell.ring();
   }
 
-  /** Looks whether the consumer has fallen silent. */
+  /** Looks whether the consumer has fallen silent, or something is due that only the passing of time tells of. */
   checkPulse(): void {
-    if (this.#options.consumer.isLost()) this.#bell.ring();
+    const nowMs = this.#options.nats.clock.nowMs();
+    const isDue = this.#isFull() ? this.#window.dueCount(nowMs) > 0 : false;
+    if (isDue || this.#window.isDoubtful(nowMs) || this.#options.consumer.isLost()) {
+      this.#bell.ring();
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -92,7 +100,8 @@ export class MailboxStream implements AsyncDisposable {
       if (this.#isSuperseded) throw superseded();
       if (this.#isDoubted || consumer.isLost()) {
         this.#isDoubted = false;
-        if (!(await consumer.recover(open.signal))) throw superseded();
+        if (!(await consumer.recover(this.#window.count, open.signal))) throw superseded();
+        this.#window.doubtAll();
       }
       const message = await this.#next();
       if (message !== undefined) yield message;
@@ -101,16 +110,34 @@ export class MailboxStream implements AsyncDisposable {
 
   /** The next message to give out; `undefined`: something has changed, and what to do is to be decided anew. */
   async #next(): Promise<Message | undefined> {
-    const { consumer } = this.#options;
-    consumer.refill(this.#window.bytes < maxUnsettledBytes);
+    const { consumer, nats } = this.#options;
+    const nowMs = nats.clock.nowMs();
+    consumer.refill(
+      this.#isFull() ? Math.min(this.#window.dueCount(nowMs), maxRedeliveriesAtOnce) : maxAtOnce,
+    );
     const [pulled] = consumer.waiting();
-    if (pulled === undefined) await this.#bell.rung();
-    else if (this.#gate.needsCheck(pulled)) await this.#gate.checkNext();
+    if (this.#window.isDoubtful(nowMs)) await this.#look(() => this.#gate.checkGiven());
+    else if (pulled === undefined) await this.#bell.rung();
+    else if (this.#gate.needsCheck(pulled)) await this.#look(() => this.#gate.checkNext());
     else {
       consumer.take();
       return this.#gate.judge(pulled);
     }
     return undefined;
+  }
+
+  /** Where the broker does not answer, the stream waits for it. */
+  async #look(check: () => Promise<void>): Promise<void> {
+    try {
+      await check();
+    } catch (error) {
+      if (!isRouterError(error, "BROKER_UNAVAILABLE")) throw error;
+      this.#isDoubted = true;
+    }
+  }
+
+  #isFull(): boolean {
+    return this.#window.bytes >= maxUnsettledBytes;
   }
 }
 

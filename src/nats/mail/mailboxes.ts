@@ -45,6 +45,14 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes & AsyncDis
         void stream[Symbol.asyncDispose]();
       };
       how.signal.addEventListener("abort", close, { once: true });
+      try {
+        // What is heard of a newer stream before this one was there to hear it.
+        if (!(await owners.isNewest(box, stream.epoch()))) stream.onOwner(Infinity);
+      } catch (error) {
+        close();
+        throw error;
+      }
+      if (how.signal.aborted) close();
       return closing(stream, how, close);
     },
     async [Symbol.asyncDispose]() {

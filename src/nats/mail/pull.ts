@@ -1,6 +1,13 @@
 import { JetStreamStatus } from "@nats-io/jetstream/internal";
-import { createInbox, nanos, type Msg } from "@nats-io/transport-node";
+import {
+  createInbox,
+  nanos,
+  type Msg,
+  type MsgImpl,
+  type Subscription,
+} from "@nats-io/transport-node";
 import type { Nats } from "../connection.ts";
+import { createOpenRequest } from "./open-request.ts";
 import { toPulled, type Pulled } from "./pulled.ts";
 
 /**
@@ -11,17 +18,19 @@ export interface Puller extends Disposable {
   /** Messages that arrived and are not taken yet, in order. */
   readonly waiting: readonly Pulled[];
   take(): Pulled | undefined;
-  /** Asks for more if there is room; while `allowed` is false nothing more is asked for. */
-  refill(allowed: boolean): void;
+  /** Asks for up to `max` more if there is room; one request is open at a time. */
+  refill(max: number): void;
   /** The consumer is gone, or silent though it promised a sign of life. */
   isLost(): boolean;
+  /** Gives up the request that is open, whose answer may be lost. What has arrived stays. */
+  askAnew(): void;
 }
 
 export interface PullOptions {
   readonly nats: Nats;
   readonly stream: string;
   readonly consumer: string;
-  /** Held at most; must exceed the largest message. */
+  /** Held at most, but for a message that is larger by itself. */
   readonly maxBytes: number;
   /** Called whenever something has changed. */
   readonly onChange: () => void;
@@ -37,53 +46,44 @@ export function startPull(options: PullOptions): Puller {
   const { nats, onChange } = options;
   const waiting: Pulled[] = [];
   let heldBytes = 0;
-  /** How many messages the one open request may still bring. */
-  let asked = 0;
+  const open = createOpenRequest();
   let isGone = false;
-  /** The next message is larger than what was asked for: only all of the room will do. */
-  let wantsAll = false;
+  /** The next message is larger than what was asked for: it is asked for by itself, once there is nothing else. */
+  let isNextLarge = false;
   let heardAt = performance.now();
-  const inbox = createInbox();
+  let requests = 0;
 
   const onStatus = (message: Msg): void => {
     const status = new JetStreamStatus(message);
-    if (status.isIdleHeartbeat()) return;
     if (status.isConsumerDeleted() || status.isStreamDeleted() || status.code === 503) {
       isGone = true;
-    } else {
-      // The request has ended: expired, used up, or stopped at a message that does not fit.
-      wantsAll = status.isMessageSizeExceedsMaxBytes();
-      asked = 0;
+    } else if (!status.isIdleHeartbeat() && open.endAt(message.subject)) {
+      isNextLarge = status.isMessageSizeExceedsMaxBytes();
     }
+  };
+  const onMessage = (message: Msg): void => {
+    const pulled = toPulled(nats, message);
+    open.bring((message as MsgImpl).size());
+    heldBytes += pulled.bytes;
+    waiting.push(pulled);
+  };
+  const hear = (message: Msg, isStatus: boolean): void => {
+    heardAt = performance.now();
+    if (isStatus) onStatus(message);
+    else onMessage(message);
     onChange();
   };
-  const subscription = nats.nc.subscribe(inbox, {
-    callback: (error, message) => {
-      if (error !== null) return;
-      heardAt = performance.now();
-      if (message.subject === inbox) {
-        onStatus(message);
-        return;
-      }
-      const pulled = toPulled(nats, message);
-      asked = Math.max(0, asked - 1);
-      heldBytes += pulled.bytes;
-      waiting.push(pulled);
-      onChange();
-    },
-  });
+  let inbox = createInbox();
+  let subscription = listen(nats, inbox, hear);
 
-  const request = (): void => {
-    asked = maxMessages - waiting.length;
+  const request = (batch: number): void => {
+    const maxBytes = isNextLarge ? Number.POSITIVE_INFINITY : options.maxBytes - heldBytes;
+    isNextLarge = false;
     heardAt = performance.now();
-    const body = {
-      batch: asked,
-      max_bytes: options.maxBytes - heldBytes,
-      expires: nanos(expiresMs),
-      idle_heartbeat: nanos(heartbeatMs),
-    };
-    const subject = `$JS.API.CONSUMER.MSG.NEXT.${options.stream}.${options.consumer}`;
-    nats.nc.publish(subject, JSON.stringify(body), { reply: inbox });
+    requests += 1;
+    const reply = `${inbox}.${requests}`;
+    open.begin({ reply, batch, maxBytes });
+    nats.nc.publish(nextSubject(options), requestBody(batch, maxBytes), { reply });
   };
 
   return {
@@ -93,14 +93,49 @@ export function startPull(options: PullOptions): Puller {
       if (message !== undefined) heldBytes -= message.bytes;
       return message;
     },
-    refill(allowed) {
-      if (!allowed || isGone || asked > 0 || nats.nc.isClosed()) return;
-      const hasRoom = wantsAll
-        ? waiting.length === 0
-        : heldBytes <= options.maxBytes / 2 && waiting.length <= maxMessages / 2;
-      if (hasRoom) request();
+    refill(max) {
+      if (max < 1 || isGone || open.isOpen() || nats.nc.isClosed()) return;
+      if (isNextLarge) {
+        if (waiting.length === 0) request(1);
+      } else if (heldBytes <= options.maxBytes / 2 && waiting.length <= maxMessages / 2) {
+        request(Math.min(max, maxMessages - waiting.length));
+      }
     },
-    isLost: () => isGone || (asked > 0 && performance.now() - heardAt > maxSilenceMs),
+    isLost: () => isGone || (open.isOpen() && performance.now() - heardAt > maxSilenceMs),
+    askAnew() {
+      // What is on its way to the old place still arrives.
+      subscription.drain().catch(() => undefined);
+      inbox = createInbox();
+      subscription = listen(nats, inbox, hear);
+      open.forget();
+      isGone = false;
+    },
     [Symbol.dispose]: () => subscription.unsubscribe(),
   };
+}
+
+/** Each request is answered at a place of its own under the inbox. */
+function listen(
+  nats: Nats,
+  inbox: string,
+  hear: (message: Msg, isStatus: boolean) => void,
+): Subscription {
+  return nats.nc.subscribe(`${inbox}.*`, {
+    callback: (error, message) => {
+      if (error === null) hear(message, message.subject.startsWith(inbox));
+    },
+  });
+}
+
+function nextSubject({ stream, consumer }: PullOptions): string {
+  return `$JS.API.CONSUMER.MSG.NEXT.${stream}.${consumer}`;
+}
+
+function requestBody(batch: number, maxBytes: number): string {
+  return JSON.stringify({
+    batch,
+    ...(Number.isFinite(maxBytes) ? { max_bytes: maxBytes } : {}),
+    expires: nanos(expiresMs),
+    idle_heartbeat: nanos(heartbeatMs),
+  });
 }

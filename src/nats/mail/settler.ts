@@ -1,4 +1,3 @@
-import type { StoredMsg } from "@nats-io/jetstream";
 import { isSettled } from "../../domain/messages/delivery-rules.ts";
 import type { DeliveryRecords, Mailbox, MessageFacts } from "../../domain/messages/message.ts";
 import type { Logger } from "../../telemetry/logger.ts";
@@ -25,7 +24,7 @@ export interface SettledCopy {
 export interface SettlerOptions {
   readonly nats: Nats;
   readonly logger: Logger;
-  /** What must be done before a copy goes; a copy whose preparation fails stays. */
+  /** What must be done before a copy goes; a copy whose preparation fails stays, and is tried again. */
   readonly prepare: (copy: SettledCopy) => Promise<void>;
 }
 
@@ -38,9 +37,9 @@ const maxDeletesInFlight = 64;
 const maxQueued = 200_000;
 
 interface Due {
-  readonly sessionId: string;
+  readonly box: Mailbox;
   readonly messageId: string;
-  readonly partyIds: Set<string>;
+  /** When its record is old enough, as `performance.now()` has it. */
   readonly dueAt: number;
 }
 
@@ -49,13 +48,24 @@ export function createSettler(options: SettlerOptions): Settler {
   const queue = new Map<string, Due>();
   let running: Promise<void> | undefined;
 
-  /** Takes what is due, oldest first; the map keeps the order of insertion. */
-  const takeDue = (): readonly Due[] => {
-    const taken: Due[] = [];
+  const add = (box: Mailbox, messageId: string): void => {
+    const key = `${messageKey(box, messageId)}.${box.partyId}`;
+    if (queue.has(key) || queue.size >= maxQueued) return;
+    queue.set(key, { box, messageId, dueAt: performance.now() + minRecordAgeMs });
+  };
+
+  /** Takes what is due, of a few messages, oldest first; the map keeps the order of insertion. */
+  const takeDue = (): ReadonlyMap<string, readonly Due[]> => {
+    const taken = new Map<string, Due[]>();
+    let count = 0;
     for (const [key, due] of queue) {
-      if (due.dueAt > performance.now() || taken.length === messagesPerRead) break;
+      if (due.dueAt > performance.now() || count === maxDeletesInFlight) break;
+      const message = messageKey(due.box, due.messageId);
+      const others = taken.get(message) ?? [];
+      if (others.length === 0 && taken.size === messagesPerRead) break;
+      taken.set(message, [...others, due]);
       queue.delete(key);
-      taken.push(due);
+      count += 1;
     }
     return taken;
   };
@@ -63,36 +73,27 @@ export function createSettler(options: SettlerOptions): Settler {
   const run = async (): Promise<void> => {
     for (;;) {
       const due = takeDue();
-      if (due.length === 0) return;
-      try {
-        await settleAll(options, due);
-      } catch (error) {
-        logger.debug({ err: error }, "settled copies could not be deleted yet");
-        due.forEach(putBack);
-        return;
-      }
+      if (due.size === 0) return;
+      const all = [...due.values()].flat();
+      const copies = await settledAmong(nats, due).catch((error: unknown) => {
+        logger.debug({ err: error }, "settled copies could not be looked up yet");
+        for (const { box, messageId } of all) add(box, messageId);
+        return undefined;
+      });
+      if (copies === undefined) return;
+      await Promise.all(copies.map(remove));
     }
   };
 
-  const add = (box: Mailbox, messageId: string): void => {
-    const key = `${box.sessionId}.${messageId}`;
-    const known = queue.get(key);
-    if (known !== undefined) {
-      known.partyIds.add(box.partyId);
-      return;
+  const remove = async (copy: SettledCopy): Promise<void> => {
+    const { box, messageId } = copy;
+    try {
+      await options.prepare(copy);
+      await deleteCopy(nats, copy);
+    } catch (error) {
+      logger.debug({ messageId, err: error }, "a settled copy could not be deleted yet");
+      add(box, messageId);
     }
-    if (queue.size >= maxQueued) return;
-    const dueAt = performance.now() + minRecordAgeMs;
-    queue.set(key, {
-      sessionId: box.sessionId,
-      messageId,
-      partyIds: new Set([box.partyId]),
-      dueAt,
-    });
-  };
-
-  const putBack = ({ sessionId, messageId, partyIds }: Due): void => {
-    for (const partyId of partyIds) add({ sessionId, partyId }, messageId);
   };
 
   const timer = setInterval(() => {
@@ -109,33 +110,31 @@ export function createSettler(options: SettlerOptions): Settler {
   };
 }
 
-async function settleAll(options: SettlerOptions, due: readonly Due[]): Promise<void> {
-  const stored = await lastMessages(
-    options.nats,
-    streams.deliveries,
-    due.map(({ sessionId, messageId }) => subjects.deliveriesOf(sessionId, messageId)),
+/** Those of the copies that a record settles, which is read again for the purpose. */
+async function settledAmong(
+  nats: Nats,
+  due: ReadonlyMap<string, readonly Due[]>,
+): Promise<readonly SettledCopy[]> {
+  const filters = [...due.values()].flatMap(([first]) =>
+    first === undefined ? [] : [subjects.deliveriesOf(first.box.sessionId, first.messageId)],
   );
-  const byMessage = Map.groupBy(stored, messageKey);
-  const copies: SettledCopy[] = [];
-  for (const { sessionId, messageId, partyIds } of due) {
-    const all = foldRecords(byMessage.get(`${sessionId}.${messageId}`) ?? []);
-    if (all === undefined) continue;
-    for (const partyId of partyIds) {
-      const records = all.byParty.get(partyId);
-      if (records === undefined || !isSettled(records)) continue;
-      const copy = { box: { partyId, sessionId }, messageId, facts: all.facts, records };
-      await options.prepare(copy);
-      copies.push(copy);
-    }
-  }
-  for (let start = 0; start < copies.length; start += maxDeletesInFlight) {
-    const part = copies.slice(start, start + maxDeletesInFlight);
-    await Promise.all(part.map((copy) => deleteCopy(options.nats, copy)));
-  }
+  const stored = await lastMessages(nats, streams.deliveries, filters);
+  const byMessage = Map.groupBy(stored, ({ subject }) => {
+    const { messageId, ...box } = parseDeliverySubject(subject);
+    return messageKey(box, messageId);
+  });
+  return [...due].flatMap(([key, copies]) => {
+    const all = foldRecords(byMessage.get(key) ?? []);
+    if (all === undefined) return [];
+    return copies.flatMap(({ box, messageId }) => {
+      const records = all.byParty.get(box.partyId);
+      if (records === undefined || !isSettled(records)) return [];
+      return [{ box, messageId, facts: all.facts, records }];
+    });
+  });
 }
 
-function messageKey({ subject }: StoredMsg): string {
-  const { sessionId, messageId } = parseDeliverySubject(subject);
+function messageKey({ sessionId }: Mailbox, messageId: string): string {
   return `${sessionId}.${messageId}`;
 }
 

@@ -1,15 +1,16 @@
+import { isRouterError } from "../../domain/errors.ts";
 import { isSettled } from "../../domain/messages/delivery-rules.ts";
-import type { Mailbox, MessageFacts } from "../../domain/messages/message.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { openBucket } from "../bucket.ts";
 import type { Nats } from "../connection.ts";
-import { foldRecords } from "./delivery-codec.ts";
-import type { FanOut } from "./fan-out.ts";
+import { foldRecords, type FoldedRecords } from "./delivery-codec.ts";
+import type { FanOut, StoredMessage } from "./fan-out.ts";
 import { instanceFilter } from "../instance.ts";
 import { createLease } from "../lease.ts";
 import { recordsPerRead } from "./mailbox-records.ts";
 import { decodeCopy } from "./message-codec.ts";
 import { startPeriodic } from "../periodic.ts";
+import { allHeaders } from "../header-listing.ts";
 import { lastMessages } from "../reading.ts";
 import type { Settler } from "./settler.ts";
 import {
@@ -32,43 +33,44 @@ const tickMs = 1_000;
 const leaseTtlMs = 3_000;
 /** A pass without a reason is made this often, in milliseconds. */
 const idlePassMs = 600_000;
-/** A younger message may still be on its way to its other recipients, in milliseconds. */
-const minAgeMs = 2_000;
 
-interface Copy {
-  readonly box: Mailbox;
-  readonly messageId: string;
-  readonly facts: MessageFacts;
+interface FoundMessage extends StoredMessage {
+  /** Parties whose copies were found. */
+  readonly holders: Set<string>;
 }
 
 /**
  * Puts right what an instance left half done when it died: fan-outs that reached only some recipients, and copies that
  * are settled but not deleted. One instance at a time looks through the whole store, when it takes over or when another
- * one has vanished.
+ * one has vanished. What it takes for half done may be still under way: to complete that does no harm.
  */
 export function startSweep(options: SweepOptions): AsyncDisposable {
   const { nats, logger, instanceId } = options;
   const bucket = openBucket<{ readonly instanceId: string }>(nats, buckets.presence);
   const lease = createLease({ bucket, name: "sweep", instanceId, ttlMs: leaseTtlMs });
+  const stopping = new AbortController();
   let isHolder = false;
-  let alive = new Set<string>();
-  let passedAt = 0;
+  let alive: ReadonlySet<string> = new Set<string>();
+  let askedAt = 0;
+  let passedAt = Number.NEGATIVE_INFINITY;
   const tick = async (): Promise<void> => {
     const keys = new Set((await bucket.list([instanceFilter])).map(({ key }) => key));
-    const hasVanished = [...alive].some((key) => !keys.has(key));
-    alive = new Set([...alive, ...keys]);
+    if ([...alive].some((key) => !keys.has(key))) askedAt = performance.now();
+    alive = keys;
     const wasHolder = isHolder;
     isHolder = await lease.hold();
-    const isDue = !wasHolder || hasVanished || performance.now() - passedAt > idlePassMs;
-    if (!isHolder || !isDue) return;
-    await pass(options);
-    passedAt = performance.now();
+    if (!isHolder) return;
+    if (!wasHolder) askedAt = performance.now();
+    const startedAt = performance.now();
+    if (passedAt >= askedAt && startedAt - passedAt < idlePassMs) return;
+    await pass(options, stopping.signal);
     // Only now: a pass that failed is made again at the next tick.
-    alive = keys;
+    passedAt = startedAt;
   };
   const periodic = startPeriodic(tick, { intervalMs: tickMs, what: "sweeping the store", logger });
   return {
     async [Symbol.asyncDispose]() {
+      stopping.abort();
       await periodic[Symbol.asyncDispose]();
       if (isHolder && nats.isConnected()) await lease.release().catch(() => undefined);
     },
@@ -76,56 +78,65 @@ export function startSweep(options: SweepOptions): AsyncDisposable {
 }
 
 /** Looks at the headers of every copy there is. */
-async function pass(options: SweepOptions): Promise<void> {
-  const repaired = new Set<string>();
-  let page: Copy[] = [];
-  for await (const copy of copies(options.nats)) {
-    page.push(copy);
-    if (page.length < recordsPerRead) continue;
-    await lookAt(options, page, repaired);
-    page = [];
+async function pass(options: SweepOptions, signal: AbortSignal): Promise<void> {
+  const page = new Map<string, FoundMessage>();
+  const copies = allHeaders(options.nats, streams.messages, subjects.allMessages);
+  for await (const { subject, headers } of copies) {
+    if (signal.aborted) return;
+    const { partyId, sessionId, messageId } = parseMessageSubject(subject);
+    const { facts } = decodeCopy(subject, headers, noPayload);
+    const key = keyOf(sessionId, messageId);
+    const found = page.get(key) ?? { sessionId, messageId, facts, holders: new Set() };
+    found.holders.add(partyId);
+    page.set(key, found);
+    // Copies of one message are stored together, so that most are on one page.
+    if (page.size <= recordsPerRead) continue;
+    await lookAt(options, page, signal);
+    page.clear();
   }
-  await lookAt(options, page, repaired);
+  await lookAt(options, page, signal);
 }
 
-async function* copies(nats: Nats): AsyncGenerator<Copy> {
-  const consumer = await nats.js.consumers.get(streams.messages, {
-    filter_subjects: subjects.allMessages,
-    headers_only: true,
-  });
-  let left = (await consumer.info()).num_pending;
-  const newestAt = nats.clock.nowMs() - minAgeMs;
-  while (left > 0) {
-    const found = await consumer.fetch({ max_messages: Math.min(left, 1_000), expires: 2_000 });
-    left = 0;
-    for await (const stored of found) {
-      left = stored.info.pending;
-      const { partyId, sessionId, messageId } = parseMessageSubject(stored.subject);
-      const { facts } = decodeCopy(stored.subject, stored.headers, stored.data);
-      if (facts.createdAt <= newestAt) yield { box: { partyId, sessionId }, messageId, facts };
-    }
-  }
-  await consumer.delete();
-}
+const noPayload = new Uint8Array();
 
 async function lookAt(
-  { nats, settler, fanOut }: SweepOptions,
-  page: readonly Copy[],
-  repaired: Set<string>,
+  options: SweepOptions,
+  page: ReadonlyMap<string, FoundMessage>,
+  signal: AbortSignal,
 ): Promise<void> {
-  const filters = page.map(({ box, messageId }) => subjects.deliveriesAt(box, messageId));
-  const stored = await lastMessages(nats, streams.deliveries, filters);
+  const filters = [...page.values()].map(({ sessionId, messageId }) =>
+    subjects.deliveriesOf(sessionId, messageId),
+  );
+  const stored = await lastMessages(options.nats, streams.deliveries, filters);
   const records = Map.groupBy(stored, ({ subject }) => {
-    const { partyId, sessionId, messageId } = parseDeliverySubject(subject);
-    return `${partyId}.${sessionId}.${messageId}`;
+    const { sessionId, messageId } = parseDeliverySubject(subject);
+    return keyOf(sessionId, messageId);
   });
-  for (const copy of page) {
-    const { partyId, sessionId } = copy.box;
-    const key = `${partyId}.${sessionId}.${copy.messageId}`;
-    const own = foldRecords(records.get(key) ?? [])?.byParty.get(partyId);
-    if (own !== undefined && isSettled(own)) settler.add(copy.box, copy.messageId);
-    if (repaired.has(copy.messageId)) continue;
-    repaired.add(copy.messageId);
-    await fanOut.repair(copy);
+  for (const [key, message] of page) {
+    if (signal.aborted) return;
+    await putRight(options, message, foldRecords(records.get(key) ?? []));
   }
+}
+
+async function putRight(
+  { fanOut, settler, logger }: SweepOptions,
+  message: FoundMessage,
+  records: FoldedRecords | undefined,
+): Promise<void> {
+  const { sessionId, messageId, facts, holders } = message;
+  for (const partyId of holders) {
+    const own = records?.byParty.get(partyId);
+    if (own !== undefined && isSettled(own)) settler.add({ partyId, sessionId }, messageId);
+  }
+  const served = new Set([...holders, ...(records?.byParty.keys() ?? [])]);
+  try {
+    if (served.size < facts.toPositions.length) await fanOut.repair(message);
+  } catch (error) {
+    if (isRouterError(error, "BROKER_UNAVAILABLE")) throw error;
+    logger.warn({ messageId, err: error }, "a partial fan-out could not be completed");
+  }
+}
+
+function keyOf(sessionId: string, messageId: string): string {
+  return `${sessionId}.${messageId}`;
 }

@@ -1,9 +1,12 @@
 import { BoundedMap } from "../../domain/bounded-map.ts";
+import { createGivenMessages } from "./given.ts";
 import type { Pulled } from "./pulled.ts";
 
 /** What a stream has given out and not seen settled yet, and what it heard of before it could give it. */
 export interface Window {
-  /** Bytes given out and not settled. */
+  /** Messages given out and not settled. */
+  readonly count: number;
+  /** Their bytes. */
   readonly bytes: number;
   /** Highest place in the message stream of anything given or skipped for good. */
   readonly highestSequence: number;
@@ -11,7 +14,9 @@ export interface Window {
   give(messageId: string, pulled: Pulled, nowMs: number): void;
   /** Notes that a message need not go out. */
   skip(pulled: Pulled): void;
-  /** A note says that it is settled: answers the consumer, or remembers it for when the message comes. */
+  /** Notes that a message came again before it may go out again: this is the delivery to be answered now. */
+  hold(messageId: string, pulled: Pulled): void;
+  /** It is settled: answers the consumer, or remembers it for when the message comes. */
   settle(messageId: string): void;
   /** A note says that it was refused: asks the consumer for it again. */
   refuse(refusal: Refused, nowMs: number): void;
@@ -22,6 +27,16 @@ export interface Window {
    * still being processed.
    */
   holdMs(messageId: string, nowMs: number): number;
+  /** How many messages are to be given out again by now. */
+  dueCount(nowMs: number): number;
+  /**
+   * Some messages that should have come again or been settled by now: the note of their end may be lost, and a copy that is
+   * deleted never comes again. Each is named once per ack wait.
+   */
+  takeDoubtful(nowMs: number, max: number): readonly string[];
+  isDoubtful(nowMs: number): boolean;
+  /** Notes may have been lost: every message is doubtful. */
+  doubtAll(): void;
 }
 
 /** A refusal, as the instance that took it tells of it. */
@@ -30,50 +45,38 @@ interface Refused {
   readonly redeliverAfterMs: number;
 }
 
-interface Given {
-  pulled: Pulled;
-  /** Unix milliseconds at which another delivery is due. */
-  dueAt: number;
-}
-
 /** Notes of messages that have not come yet, kept at once. */
 const maxEarlyNotes = 4_096;
 
 export function createWindow(ackWaitMs: number): Window {
-  const given = new Map<string, Given>();
+  const given = createGivenMessages(ackWaitMs);
   const settledEarly = new BoundedMap<string, true>(maxEarlyNotes);
-  let bytes = 0;
   let highestSequence = 0;
-  const drop = (messageId: string): Given | undefined => {
-    const entry = given.get(messageId);
-    if (entry === undefined) return undefined;
-    given.delete(messageId);
-    bytes -= entry.pulled.bytes;
-    return entry;
-  };
   return {
+    get count() {
+      return given.count;
+    },
     get bytes() {
-      return bytes;
+      return given.bytes;
     },
     get highestSequence() {
       return highestSequence;
     },
     give(messageId, pulled, nowMs) {
-      drop(messageId);
-      given.set(messageId, { pulled: withoutData(pulled), dueAt: nowMs + ackWaitMs });
-      bytes += pulled.bytes;
+      given.add(messageId, withoutData(pulled), nowMs);
       highestSequence = Math.max(highestSequence, pulled.sequence);
     },
     skip(pulled) {
       highestSequence = Math.max(highestSequence, pulled.sequence);
     },
+    hold(messageId, pulled) {
+      const entry = given.get(messageId);
+      if (entry !== undefined) entry.pulled = withoutData(pulled);
+    },
     settle(messageId) {
-      const entry = drop(messageId);
-      if (entry !== undefined) {
-        entry.pulled.ack();
-        return;
-      }
-      settledEarly.set(messageId, true);
+      const entry = given.drop(messageId);
+      if (entry === undefined) settledEarly.set(messageId, true);
+      else entry.pulled.ack();
     },
     refuse({ messageId, redeliverAfterMs }, nowMs) {
       const entry = given.get(messageId);
@@ -83,6 +86,10 @@ export function createWindow(ackWaitMs: number): Window {
     },
     isSettled: (messageId) => settledEarly.has(messageId),
     holdMs: (messageId, nowMs) => Math.max(0, (given.get(messageId)?.dueAt ?? 0) - nowMs),
+    dueCount: (nowMs) => given.dueCount(nowMs),
+    takeDoubtful: (nowMs, max) => given.takeDoubtful(nowMs, max),
+    isDoubtful: (nowMs) => given.isDoubtful(nowMs),
+    doubtAll: () => given.doubtAll(),
   };
 }
 

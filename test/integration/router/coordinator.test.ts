@@ -24,6 +24,15 @@ for (const kind of fleetKinds) {
         ...change,
       });
 
+    const counts = (count: number) =>
+      keygen({
+        thresholdN: count,
+        selectedParties: [],
+        roleCounts: [{ role: "temporary", count }],
+      });
+    const sign = (change: object) =>
+      keygen({ sessionType: "sign", messageHash: new Uint8Array(32), ...change });
+
     it("refuses a session that does not fit together", async () => {
       const hash = new Uint8Array(32);
       const bad: Readonly<Record<string, object>> = {
@@ -72,12 +81,6 @@ for (const kind of fleetKinds) {
       for (const name of ["t1", "t2"]) {
         await fleet.router.registerParty({ partyId: `${prefix}-${name}`, partyRole: "temporary" });
       }
-      const counts = (count: number) =>
-        keygen({
-          thresholdN: count,
-          selectedParties: [],
-          roleCounts: [{ role: "temporary", count }],
-        });
       const { session } = await counts(2);
       assert.deepEqual(
         session?.parties.map(({ role }) => role),
@@ -89,8 +92,6 @@ for (const kind of fleetKinds) {
 
     it("refuses a signature under a key that is not there", async () => {
       const unfinished = await openSession(fleet, { count: 2 });
-      const sign = (change: object) =>
-        keygen({ sessionType: "sign", messageHash: new Uint8Array(32), ...change });
       const unknown = sign({ keygenSessionId: "nowhere" });
       await refuses(unknown, FailedPrecondition, "KEYGEN_NOT_COMPLETED");
       const early = sign({

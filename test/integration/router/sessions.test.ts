@@ -11,6 +11,13 @@ const hash = new Uint8Array(32).fill(3);
 const { FailedPrecondition, InvalidArgument, AlreadyExists, Aborted, NotFound } = Code;
 const { PermissionDenied, ResourceExhausted } = Code;
 
+function seat(
+  { sessionId, parties }: TestSession,
+  index: number,
+): { readonly sessionId: string; readonly partyId: string } {
+  return { sessionId, partyId: parties[index] ?? "" };
+}
+
 for (const kind of fleetKinds) {
   describe(`sessions by ${kind}`, () => {
     let fleet: Fleet;
@@ -35,11 +42,6 @@ for (const kind of fleetKinds) {
       assert.ok(session !== undefined);
       return session;
     };
-    const seat = ({ sessionId, parties }: TestSession, index: number) => ({
-      sessionId,
-      partyId: parties[index] ?? "",
-    });
-
     it("runs a keygen from creation to completion, each event once and in order", async () => {
       const session = await openSession(fleet, { joining: 0 });
       const { sessionId, parties } = session;

@@ -3,10 +3,8 @@ import type { EventStore } from "../../../src/domain/events/event-ports.ts";
 import type { PartyStore } from "../../../src/domain/parties/party.ts";
 import { createKeyring, type Keyring } from "../../../src/domain/secrets/keyring.ts";
 import { createCoordinator, type Coordinator } from "../../../src/domain/sessions/coordinator.ts";
-import type {
-  ResealableSecrets,
-  SessionStore,
-} from "../../../src/domain/sessions/session-ports.ts";
+import type { SessionStore } from "../../../src/domain/sessions/session-ports.ts";
+import type { ResealableSecrets } from "../../../src/domain/secrets/secret-ports.ts";
 import type { PartyRole } from "../../../src/domain/sessions/session.ts";
 import { connectNats, type Nats } from "../../../src/nats/connection.ts";
 import { openEventStore } from "../../../src/nats/events/event-store.ts";
@@ -14,7 +12,7 @@ import { openJoinMissCounter } from "../../../src/nats/sessions/join-miss-counte
 import { openPartyStore } from "../../../src/nats/parties/party-store.ts";
 import { openPresence } from "../../../src/nats/parties/presence.ts";
 import { provision } from "../../../src/nats/provisioning.ts";
-import { openSecretStore } from "../../../src/nats/sessions/secret-store.ts";
+import { openSecretStore } from "../../../src/nats/secrets/secret-store.ts";
 import { openSessionStore } from "../../../src/nats/sessions/session-store.ts";
 import { silentLogger } from "../../../src/telemetry/logger.ts";
 import { startNatsServer, type NatsTestServer } from "../../support/nats-server.ts";

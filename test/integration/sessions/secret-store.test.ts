@@ -6,11 +6,11 @@ import { describe, it } from "node:test";
 import { createKeyring } from "../../../src/domain/secrets/keyring.ts";
 import { renewSeals } from "../../../src/domain/secrets/resealing.ts";
 import { createVault } from "../../../src/domain/secrets/vault.ts";
-import type { ResealableSecrets } from "../../../src/domain/sessions/session-ports.ts";
+import type { ResealableSecrets } from "../../../src/domain/secrets/secret-ports.ts";
 import { connectNats, type Nats } from "../../../src/nats/connection.ts";
-import { openSealKeys } from "../../../src/nats/sessions/dev-seal-key.ts";
+import { openSealKeys } from "../../../src/nats/secrets/dev-seal-key.ts";
 import { provision } from "../../../src/nats/provisioning.ts";
-import { openSecretStore } from "../../../src/nats/sessions/secret-store.ts";
+import { openSecretStore } from "../../../src/nats/secrets/secret-store.ts";
 import { silentLogger } from "../../../src/telemetry/logger.ts";
 import { startNatsServer, type NatsTestServer } from "../../support/nats-server.ts";
 

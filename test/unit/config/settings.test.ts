@@ -1,24 +1,20 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { SettingsError } from "../../../src/config/settings-error.ts";
-import { readSettings } from "../../../src/config/settings.ts";
+import { checkSettings } from "../../../src/config/settings.ts";
 import { settingsTable, type Settings } from "../../../src/config/settings-table.ts";
 
 function settingsOf(args: readonly string[], env: NodeJS.ProcessEnv = {}): Settings {
-  const invocation = readSettings(args, env);
-  assert.equal(invocation.kind, "serve");
-  return invocation.settings;
+  const checked = checkSettings(args, env);
+  assert.equal(checked.kind, "serve");
+  assert.deepEqual(checked.problems, []);
+  return checked.settings as Settings;
 }
 
 function problemsOf(args: readonly string[], env: NodeJS.ProcessEnv = {}): readonly string[] {
-  try {
-    readSettings(args, env);
-  } catch (error) {
-    assert.ok(error instanceof SettingsError);
-    for (const problem of error.problems) assert.ok(error.message.includes(problem));
-    return error.problems;
-  }
-  return assert.fail("the settings are accepted");
+  const checked = checkSettings(args, env);
+  assert.equal(checked.kind, "serve");
+  assert.notDeepEqual(checked.problems, [], "the settings are accepted");
+  return checked.problems;
 }
 
 function localOrigins(scheme: string): readonly string[] {
@@ -297,10 +293,10 @@ describe("settings", () => {
   });
 
   it("give way to --help and --version, whatever else is wrong", () => {
-    assert.deepEqual(readSettings(["--help", "--bad"], {}), { kind: "help" });
-    assert.deepEqual(readSettings(["--listen", "-h"], {}), { kind: "help" });
-    assert.deepEqual(readSettings(["--version"], { MPC_ROUTER_BAD: "1" }), { kind: "version" });
-    assert.deepEqual(readSettings(["--version", "--help"], {}), { kind: "help" });
-    assert.deepEqual(readSettings(["--help=yes"], {}), { kind: "help" });
+    assert.deepEqual(checkSettings(["--help", "--bad"], {}), { kind: "help" });
+    assert.deepEqual(checkSettings(["--listen", "-h"], {}), { kind: "help" });
+    assert.deepEqual(checkSettings(["--version"], { MPC_ROUTER_BAD: "1" }), { kind: "version" });
+    assert.deepEqual(checkSettings(["--version", "--help"], {}), { kind: "help" });
+    assert.deepEqual(checkSettings(["--help=yes"], {}), { kind: "help" });
   });
 });

@@ -1,4 +1,4 @@
-import type { ResealableSecrets } from "../../../../src/domain/sessions/session-ports.ts";
+import type { ResealableSecrets } from "../../../../src/domain/secrets/secret-ports.ts";
 
 /** A secret store that forgets with the test. */
 export function memorySecrets(): ResealableSecrets {

@@ -51,6 +51,13 @@ describe("renewing the seals", () => {
     });
   });
 
+  it("names the key of a session that is not in the ring", async () => {
+    const [current, lost] = [createKeyring([randomBytes(32)]), createKeyring([randomBytes(32)])];
+    const sessions = sessionsOf(current.currentKeyId, lost.currentKeyId);
+    const seals = await renewSeals({ secrets: memorySecrets(), keyring: current, sessions });
+    assert.deepEqual(seals.unknownKeyIds, [lost.currentKeyId]);
+  });
+
   it("leaves a value that was written meanwhile", async () => {
     const [older, newer] = [randomBytes(32), randomBytes(32)];
     const inner = memorySecrets();

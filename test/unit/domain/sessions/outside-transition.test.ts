@@ -28,7 +28,8 @@ describe("an outside coordinator's lifecycle event", () => {
       contentHash: "content-1",
       at: startMs + 900,
     });
-    const done = movedFromOutside(aRunningRecord(), anEvent("session_completed"), nowMs);
+    const reported = { ...aRunningRecord(), publicKey: new Uint8Array([1]) };
+    const done = movedFromOutside(reported, anEvent("session_completed"), nowMs);
     assert.equal(done.status, "completed");
     const over = movedFromOutside(aRecord(), anEvent("session_expired"), nowMs);
     assert.equal(over.status, "expired");
@@ -41,6 +42,13 @@ describe("an outside coordinator's lifecycle event", () => {
     assert.equal(movedFromOutside(once, anEvent("session_failed"), nowMs + 5), once);
     const other = { ...anEvent("session_failed"), contentHash: "content-2" };
     assert.throws(() => movedFromOutside(once, other, nowMs), refusal("EVENT_EXISTS"));
+  });
+
+  it("refuses to complete a session of which nobody has reported a result", () => {
+    assert.throws(
+      () => movedFromOutside(aRunningRecord(), anEvent("session_completed"), nowMs),
+      refusal("TRANSITION_NOT_ALLOWED"),
+    );
   });
 
   it("refuses a transition that the session cannot make", () => {

@@ -1,0 +1,217 @@
+import { namesOf, withLog, withParty, withRun } from "../model/changes.ts";
+import { initialRun, type RunState, type State } from "../model/state.ts";
+import type { Store } from "../model/store.ts";
+import { pause } from "../pause.ts";
+import type { News } from "../parties/party-messages.ts";
+import { base64Of, hexOf, hexOfBase64 } from "./bytes.ts";
+import { Cast } from "./cast.ts";
+import { CoordinatorApi, type SessionView } from "./coordinator-api.ts";
+import { watchPresence } from "./presence-watch.ts";
+import { pickSigners } from "./signers.ts";
+import { DeliveryWatch } from "./delivery-watch.ts";
+import { hashOf, isSignature } from "./verification.ts";
+
+const names = ["Alice", "Bob", "Carol", "Dave", "Erin"];
+
+/** Parties of a key, and how many of them sign. */
+const thresholds: Readonly<Record<number, number>> = { 2: 2, 3: 2, 4: 3, 5: 3 };
+
+/** Parties that run here say when they are done; this is for those that do not. */
+const sessionPollMs = 300;
+
+/** The run was given up: by the user, or because a party refused a message. */
+class GivenUp extends Error {}
+
+/** The wallet's backend and the stage's director: orders sessions, picks signers, and has the parties take part. */
+export class Conductor {
+  readonly cast: Cast;
+  readonly #store: Store;
+  readonly #api: CoordinatorApi;
+  readonly #suffix = hexOf(crypto.getRandomValues(new Uint8Array(4)));
+  #signatures = 0;
+  #giveUp: ((reason: string) => void) | undefined;
+  /** Rung when a session may have changed. */
+  #bell = Promise.withResolvers<void>();
+
+  constructor(store: Store, origin: string) {
+    this.#store = store;
+    this.#api = new CoordinatorApi(origin, (isReached) => {
+      if (store.state.isRouterAway === isReached) {
+        store.update((state) => ({ ...state, isRouterAway: !isReached }));
+      }
+    });
+    this.cast = new Cast({ store, origin, onNews: (partyId, news) => this.#hear(partyId, news) });
+    void new DeliveryWatch(store, this.#api).run();
+    void watchPresence(store, this.#api);
+  }
+
+  /** Has that many parties, and no key yet. */
+  setParties(count: number): void {
+    const before = this.#state.parties;
+    for (const party of before.slice(count)) this.cast.remove(party.id);
+    for (const name of names.slice(before.length, count)) {
+      this.cast.add(`${name.toLowerCase()}-${this.#suffix}`, name);
+    }
+    this.#store.update((state) => ({
+      ...state,
+      thresholdT: thresholds[count] ?? 2,
+      parties: state.parties.map((party) => ({ ...party, hasShare: false })),
+      messages: [],
+      run: initialRun,
+    }));
+    void this.cast.introduce();
+  }
+
+  /** One click: a new key, and a signature of the message with it. */
+  async makeKeyAndSign(message: string): Promise<void> {
+    const startedAt = performance.now();
+    this.#store.update((state) => ({
+      ...state,
+      messages: [],
+      parties: state.parties.map((party) => ({ ...party, hasShare: false })),
+      run: { ...initialRun, stage: "keygen", message },
+    }));
+    await this.#perform(async () => {
+      await this.#makeKey();
+      await this.#sign(message);
+      this.#run({ tookMs: performance.now() - startedAt });
+    });
+  }
+
+  /** Another signature with the key that is there. */
+  async signAgain(message: string): Promise<void> {
+    const startedAt = performance.now();
+    await this.#perform(async () => {
+      await this.#sign(message);
+      this.#run({ tookMs: performance.now() - startedAt });
+    });
+  }
+
+  /** Ends the session that is under way. */
+  stop(): void {
+    this.#giveUp?.("Stopped.");
+  }
+
+  get #state(): State {
+    return this.#store.state;
+  }
+
+  #run(change: Partial<RunState>): void {
+    this.#store.update(withRun(change));
+  }
+
+  async #perform(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      const failure = error instanceof Error ? error.message : String(error);
+      this.#run({ stage: "failed", failure, progress: "" });
+      if (!(error instanceof GivenUp)) this.#store.update(withLog(failure, "bad"));
+    }
+  }
+
+  async #makeKey(): Promise<void> {
+    const { parties, thresholdT } = this.#state;
+    const selectedParties = parties.map((party) => party.id);
+    const keygenSessionId = await this.#api.createSession({
+      sessionType: "keygen",
+      thresholdN: parties.length,
+      thresholdT,
+      selectedParties,
+    });
+    this.#run({ keygenSessionId });
+    this.#store.update(withLog(`Key generation begins, ${thresholdT} of ${parties.length}.`));
+    const session = await this.#completed(keygenSessionId);
+    this.#run({ publicKey: hexOfBase64(session.publicKey) });
+    for (const { id } of parties) this.#store.update(withParty(id, { hasShare: true }));
+    this.#store.update(withLog("All parties agree on the public key.", "good"));
+  }
+
+  async #sign(message: string): Promise<void> {
+    const { parties, thresholdT, run } = this.#state;
+    const { keygenSessionId = "", publicKey = "" } = run;
+    const signers = pickSigners(parties, thresholdT, this.#signatures++);
+    const hash = await hashOf(message);
+    this.#run({ ...cleared, stage: "sign", message, signers, signSessionId: undefined });
+    for (const id of signers) {
+      const approval = { messageHash: hexOf(hash), keygenSessionId };
+      this.cast.handle(id)?.tell({ kind: "approve", ...approval });
+    }
+    const signSessionId = await this.#api.createSession({
+      sessionType: "sign",
+      thresholdN: parties.length,
+      thresholdT,
+      selectedParties: signers,
+      messageHash: base64Of(hash),
+      keygenSessionId,
+    });
+    this.#run({ signSessionId });
+    this.#store.update(withLog(`${namesOf(this.#state, signers)} sign.`));
+    const session = await this.#completed(signSessionId);
+    const signature = hexOfBase64(session.signature);
+    const isVerified = await isSignature({ messageHash: hexOf(hash), publicKey, signature });
+    this.#run({ stage: "done", signature, isVerified, progress: "" });
+    const text = isVerified ? "The signature verifies." : "The signature does NOT verify.";
+    this.#store.update(withLog(text, isVerified ? "good" : "bad"));
+  }
+
+  /** Resolves with the session once it is completed; rejects when it ends otherwise, or is given up. */
+  async #completed(sessionId: string): Promise<SessionView> {
+    const givenUp = Promise.withResolvers<never>();
+    this.#giveUp = (reason) => givenUp.reject(new GivenUp(reason));
+    try {
+      return await Promise.race([this.#watched(sessionId), givenUp.promise]);
+    } catch (error) {
+      if (error instanceof GivenUp) {
+        await this.#api.cancel(sessionId, "given up").catch(() => undefined);
+      }
+      throw error;
+    } finally {
+      this.#giveUp = undefined;
+      this.cast.dropWants(sessionId);
+    }
+  }
+
+  async #watched(sessionId: string): Promise<SessionView> {
+    for (;;) {
+      const session = await this.#api.session(sessionId);
+      this.#noteProgress(session);
+      if (session.status === "completed") return session;
+      if (session.status === "failed" || session.status === "expired") {
+        throw new Error(`The session has ${session.status}. ${session.failureReason}`.trim());
+      }
+      await Promise.race([pause(sessionPollMs), this.#bell.promise]);
+    }
+  }
+
+  #noteProgress(session: SessionView): void {
+    const missing = session.parties.filter((party) => party.state === "selected");
+    const ids = missing.map((party) => party.partyId);
+    const isWaiting = session.status === "created" && missing.length > 0;
+    const isAsked = this.#state.run.stage === "sign" && !ids.some((id) => this.cast.has(id));
+    const what = isAsked ? "to allow it, where it runs" : "to join";
+    const progress = isWaiting ? `Waits for ${namesOf(this.#state, ids)} ${what}.` : "";
+    if (this.#state.run.progress !== progress) this.#run({ progress });
+  }
+
+  #hear(partyId: string, news: News): void {
+    if (news.kind === "finished") {
+      this.#bell.resolve();
+      this.#bell = Promise.withResolvers();
+    }
+    if (news.kind !== "refused") return;
+    const message = this.#state.messages.find(({ id }) => id === news.messageId);
+    const from = message === undefined ? "a" : `${namesOf(this.#state, [message.from])}'s`;
+    this.#giveUp?.(
+      `${namesOf(this.#state, [partyId])} noticed that ${from} message was changed on its way, and refused it. ` +
+        "Nothing was signed with it.",
+    );
+  }
+}
+
+const cleared = {
+  signature: undefined,
+  isVerified: undefined,
+  failure: undefined,
+  tookMs: undefined,
+} as const;
