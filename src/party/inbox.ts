@@ -3,7 +3,7 @@ import type { MPCMessage } from "../../gen/mpc/router/v1/message_router_pb.js";
 import { Acknowledger, type Outcome } from "./acknowledger.ts";
 import { PartyError } from "./party-error.ts";
 import type { MessagesOptions, ReceivedMessage } from "./party-session.ts";
-import { backOff, either } from "./pause.ts";
+import { backOff, either, orAborted } from "./pause.ts";
 import type { RouterLink, StreamControl } from "./router-link.ts";
 import type { SessionWatch } from "./session-watch.ts";
 
@@ -90,12 +90,12 @@ export class Inbox {
     const signal = either(this.#options.signal, options.signal);
     const isByHand = options.acknowledge === "by-hand";
     try {
-      await this.settleLast();
+      await this.settleLast(signal);
       for await (const wire of this.#stream(signal)) {
         if (!this.#admit(wire.messageId)) continue;
         if (!isByHand) this.#last = wire.messageId;
         yield this.#messageOf(wire);
-        await this.settleLast();
+        await this.settleLast(signal);
       }
     } finally {
       this.#isReading = false;
@@ -103,13 +103,13 @@ export class Inbox {
   }
 
   /** The application is through with the message that it had last, unless it said so itself. */
-  async settleLast(): Promise<void> {
+  async settleLast(signal: AbortSignal): Promise<void> {
     const messageId = this.#last;
     this.#last = undefined;
     if (messageId === undefined || this.#entries.get(messageId)?.fate !== "handed") return;
     // It is repeated in the background; what the router does not want to hear is of no use to the application.
     this.#acknowledge(messageId).catch(() => undefined);
-    await this.#acknowledger.room();
+    await orAborted(this.#acknowledger.room(), signal);
   }
 
   /** Resolves when the router knows of all acknowledgements. */

@@ -126,7 +126,7 @@ export class JoinedSession implements PartySession {
     const { sessionId, partyId } = this;
     const limits = this.#limits(options);
     // What is not acknowledged when the session ends counts as failed.
-    await this.inbox.settleLast();
+    await this.inbox.settleLast(limits.signal);
     await orAborted(this.inbox.drained(), limits.signal);
     const { publicKey = new Uint8Array(), signature = new Uint8Array() } = result;
     const request = { sessionId, partyId, publicKey, signature };

@@ -113,6 +113,20 @@ describe("a ceremony in the web demo", () => {
     await verified(page);
   });
 
+  it("is stopped by the user, and begun anew", async () => {
+    await using demo = await setup();
+    const { page } = demo;
+    await setPace(page, "Step");
+    await makeKeyAndSign(page);
+    await page.getByText("Sends its commitment").nth(2).waitFor();
+    await page.getByRole("button", { name: "Stop" }).click();
+    await page.getByText("Stopped.").waitFor();
+    await setPace(page, "Full speed");
+    await makeKeyAndSign(page);
+    await verified(page);
+    assert.deepEqual(demo.errors, []);
+  });
+
   it("is done with the keyboard alone", async () => {
     await using demo = await setup();
     const { page } = demo;

@@ -28,7 +28,6 @@ export interface DemoPage extends AsyncDisposable {
 }
 
 export interface DemoPageOptions {
-  readonly colorScheme?: "light" | "dark";
   readonly reducedMotion?: "reduce" | "no-preference";
   readonly width?: number;
 }
@@ -43,9 +42,9 @@ export async function openDemo(
   url: string,
   options: DemoPageOptions = {},
 ): Promise<DemoPage> {
-  const { colorScheme = "light", reducedMotion = "no-preference", width = 1_280 } = options;
+  const { reducedMotion = "no-preference", width = 1_280 } = options;
   const viewport = { width, height: 800 };
-  const context = await browser.newContext({ viewport, colorScheme, reducedMotion });
+  const context = await browser.newContext({ viewport, reducedMotion });
   context.setDefaultTimeout(limitMs);
   await context.addInitScript(noteViolations);
   const errors: string[] = [];

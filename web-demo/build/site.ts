@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { brotliCompress, constants, gzip } from "node:zlib";
 import { build } from "vite";
+import { Licences } from "./licences.ts";
 import { filesIn } from "./sources.ts";
 
 const packed = /\.(html|js|css|svg|md)$/;
@@ -16,6 +17,7 @@ export interface BuiltSite {
 /** Builds `dist/site`, with a packed copy beside each file, so that the router packs nothing while it serves. */
 export async function buildSite(folder: string): Promise<BuiltSite> {
   const outDir = join(folder, "dist/site");
+  const licences = new Licences();
   await build({
     root: folder,
     configFile: false,
@@ -23,16 +25,17 @@ export async function buildSite(folder: string): Promise<BuiltSite> {
     // Warnings would be of packages that look for Node and do without.
     logLevel: "error",
     oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
-    worker: { format: "es" },
+    plugins: [licences.plugin()],
+    worker: { format: "es", plugins: () => [licences.plugin()] },
     build: {
       outDir,
       // A data: address would be refused by the page's own policy.
       assetsInlineLimit: 0,
       modulePreload: { polyfill: false },
-      license: { fileName: "licenses.md" },
       reportCompressedSize: false,
     },
   });
+  await licences.write(join(outDir, "licences.md"));
   const files = await filesIn(outDir);
   const sizes = await Promise.all(files.map((file) => pack(file)));
   return { files: files.length, gzipBytes: sizes.reduce((sum, size) => sum + size, 0) };

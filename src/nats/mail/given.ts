@@ -17,7 +17,7 @@ export interface GivenMessages {
   doubtAll(): void;
 }
 
-export interface Given {
+interface Given {
   /** The delivery to be answered. */
   pulled: Pulled;
   /** Unix milliseconds at which another delivery is due. */

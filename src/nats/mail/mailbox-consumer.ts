@@ -5,7 +5,7 @@ import type { Mailbox } from "../../domain/messages/message.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { Nats } from "../connection.ts";
 import { isConsumerGone } from "../errors.ts";
-import type { Owners } from "./owners.ts";
+import { requireReader, type Owners } from "./owners.ts";
 import { startPull, type Puller } from "./pull.ts";
 import type { Pulled } from "./pulled.ts";
 import { mailboxHash, streams, subjects } from "../subjects.ts";
@@ -21,9 +21,9 @@ export interface MailboxConsumer extends AsyncDisposable {
   isBacklog(pulled: Pulled): boolean;
   /**
    * Checks owner and consumer, however long the broker is away; false when a newer stream has taken the mailbox. The
-   * consumer is made anew where it is gone, or has sent more than has arrived: `given` messages are with the reader.
+   * consumer is made anew where it is gone, or has sent more than has arrived.
    */
-  recover(given: number, signal: AbortSignal): Promise<boolean>;
+  recover(signal: AbortSignal): Promise<boolean>;
   /** Takes nothing any more. */
   pause(): void;
   onChange(listener: () => void): void;
@@ -35,6 +35,8 @@ export interface MailboxConsumerOptions {
   readonly logger: Logger;
   readonly box: Mailbox;
   readonly keepUntil: number;
+  /** Aborts when nobody wants the stream any more: then the mailbox is not taken from whoever has it. */
+  readonly signal: AbortSignal;
   readonly ackWaitMs: number;
   /** Messages held here at most, in bytes. */
   readonly bufferBytes: number;
@@ -48,9 +50,10 @@ const retryPauseMs = 200;
 export async function openMailboxConsumer(
   options: MailboxConsumerOptions,
 ): Promise<MailboxConsumer> {
-  const { nats, owners, box, keepUntil } = options;
+  const { nats, owners, box, keepUntil, signal } = options;
   let listener: (() => void) | undefined;
-  let epoch = await owners.take(box, keepUntil);
+  let epoch = await owners.take(box, { keepUntil, signal });
+  requireReader(signal);
   let backlog = await createConsumer(options, epoch);
   const pull = (): Puller =>
     startPull({
@@ -76,9 +79,11 @@ export async function openMailboxConsumer(
     return true;
   };
 
-  const tryRecover = async (given: number): Promise<boolean> => {
-    const unsettled = await unsettledAt(nats, consumerName(box, epoch));
-    if (unsettled === undefined || unsettled > given + puller.waiting.length) return makeAnew();
+  const tryRecover = async (): Promise<boolean> => {
+    const delivered = await deliveredBy(nats, consumerName(box, epoch));
+    // What it gave out and is not here was lost on its way, and would come again only after the ack wait. The count tells,
+    // not the newest: a request that outlived a cut of the connection may have brought later ones since.
+    if (delivered === undefined || delivered > puller.heardCount()) return makeAnew();
     if (!(await owners.isNewest(box, epoch))) return false;
     puller.askAnew();
     return true;
@@ -92,7 +97,7 @@ export async function openMailboxConsumer(
     refill: (max) => puller.refill(max),
     isLost: () => puller.isLost(),
     isBacklog: ({ consumerSequence }) => consumerSequence <= backlog,
-    recover: (given, signal) => untilAnswered(() => tryRecover(given), options, signal),
+    recover: (until) => untilAnswered(tryRecover, options, until),
     pause: () => puller[Symbol.dispose](),
     onChange: (next) => void (listener = next),
     [Symbol.asyncDispose]: () => {
@@ -145,12 +150,12 @@ async function createConsumer(options: MailboxConsumerOptions, epoch: number): P
   return info.num_pending;
 }
 
-/** How many messages the consumer has sent that it was not told are settled; `undefined` when it is gone. */
-async function unsettledAt(nats: Nats, name: string): Promise<number | undefined> {
+/** How many deliveries the consumer has made; `undefined` when it is gone. */
+async function deliveredBy(nats: Nats, name: string): Promise<number | undefined> {
   return nats.attempt("checking a mailbox", async () => {
     try {
       const info = await nats.jsm.consumers.info(streams.messages, name);
-      return info.num_ack_pending;
+      return info.delivered.consumer_seq;
     } catch (error) {
       if (isConsumerGone(error)) return undefined;
       throw error;

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { BoundedMap } from "../../domain/bounded-map.ts";
 import type { MailboxMeter, MailboxRoom } from "../../domain/messages/message-ports.ts";
 import type { Mailbox } from "../../domain/messages/message.ts";
@@ -16,7 +17,7 @@ export interface MailboxMeterOptions {
 
 /** Mailboxes measured by themselves at once; the longest known is forgotten first. */
 const maxMailboxes = 50_000;
-/** Measures that one call waits for at most, while others keep filling the same mailboxes. */
+/** Measures that one call waits for at most, ever longer, while others keep filling the same mailboxes. */
 const maxMeasures = 20;
 
 /**
@@ -67,6 +68,8 @@ export function createMailboxMeter(options: MailboxMeterOptions): MailboxMeter {
           if (gauge.fitsBySight(one)) break;
           return fullAt(doubtful);
         }
+        // What is under way is soon known to be stored, and counts only once then.
+        if (measures > 0) await delay(measures);
         await gauge.measure();
       }
       return roomIn(boxes, bytes);

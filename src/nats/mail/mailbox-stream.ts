@@ -100,7 +100,7 @@ export class MailboxStream implements AsyncDisposable {
       if (this.#isSuperseded) throw superseded();
       if (this.#isDoubted || consumer.isLost()) {
         this.#isDoubted = false;
-        if (!(await consumer.recover(this.#window.count, open.signal))) throw superseded();
+        if (!(await consumer.recover(open.signal))) throw superseded();
         this.#window.doubtAll();
       }
       const message = await this.#next();

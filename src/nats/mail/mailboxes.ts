@@ -30,6 +30,7 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes & AsyncDis
         owners,
         box,
         keepUntil: how.keepUntil,
+        signal: how.signal,
       });
       notes.send(box, { kind: "owner", epoch: consumer.epoch() });
       const key = keyOf(box);

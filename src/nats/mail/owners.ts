@@ -1,4 +1,4 @@
-import { brokerUnavailable } from "../../domain/errors.ts";
+import { brokerUnavailable, RouterError } from "../../domain/errors.ts";
 import type { Mailbox } from "../../domain/messages/message.ts";
 import { openBucket } from "../bucket.ts";
 import type { Nats } from "../connection.ts";
@@ -19,7 +19,10 @@ interface Takeover {
 /** Decides which stream of a mailbox is the newest, over all instances. */
 export interface Owners {
   /** Takes the mailbox over; resolves with the epoch, which is higher than that of every stream before. */
-  take(box: Mailbox, keepUntil: number): Promise<number>;
+  take(
+    box: Mailbox,
+    options: { readonly keepUntil: number; readonly signal: AbortSignal },
+  ): Promise<number>;
   /**
    * Renews the hold of a stream whose consumer is gone: a new, higher epoch; `undefined` when a newer stream has the
    * mailbox.
@@ -34,6 +37,11 @@ export interface Owners {
 /** Tries to win the compare-and-set against streams that are opened at the same moment. */
 const maxTries = 20;
 
+/** A stream that nobody will read must not take the mailbox from one that is read. */
+export function requireReader(signal: AbortSignal): void {
+  if (signal.aborted) throw new RouterError("SHUTTING_DOWN", "the stream has no reader any more");
+}
+
 export function createOwners(nats: Nats, instanceId: string): Owners {
   const bucket = openBucket<OwnerRecord>(nats, buckets.owners);
   const write = (
@@ -46,9 +54,10 @@ export function createOwners(nats: Nats, instanceId: string): Owners {
     return bucket.put(keyOf(box), value, { expectRevision, ttlMs: keepUntil - nowMs });
   };
   return {
-    async take(box, keepUntil) {
+    async take(box, { keepUntil, signal }) {
       for (let tries = 0; tries < maxTries; tries += 1) {
         const known = await bucket.get(keyOf(box));
+        requireReader(signal);
         const epoch = await write(box, keepUntil, known?.revision ?? 0);
         if (epoch !== undefined) return epoch;
       }

@@ -1,3 +1,4 @@
+import type { StoredMsg } from "@nats-io/jetstream";
 import { isDeliveredSinceRefusal, isSettled } from "../../domain/messages/delivery-rules.ts";
 import type { CreationClock } from "../../domain/messages/creation-clock.ts";
 import type { PendingQuery } from "../../domain/messages/message-ports.ts";
@@ -14,7 +15,7 @@ import type { FactsCache } from "./facts-cache.ts";
 import { recordsOf } from "./mailbox-records.ts";
 import { decodeStored } from "./message-codec.ts";
 import type { PollMarks } from "./poll-marks.ts";
-import { batch } from "../reading.ts";
+import { batch, leaderMessage, subjectsIn } from "../reading.ts";
 import { streams, subjects } from "../subjects.ts";
 
 /** Copies are read this many bytes at a time while looking for unsettled ones. */
@@ -58,13 +59,10 @@ async function* unsettledCopies(
 ): AsyncGenerator<PolledCopy> {
   let fromSequence = marks.firstSequence(box, createdAfter);
   let isOld = true;
+  const seen = new Set<string>();
   for (;;) {
-    const page = await batch(nats, streams.messages, {
-      filter: subjects.mailbox(box),
-      fromSequence,
-      maxMessages: pageMessages,
-      maxBytes: pageBytes,
-    });
+    const page = await copiesFrom(nats, box, { fromSequence, seen });
+    for (const { subject } of page) seen.add(subject);
     const last = page.at(-1);
     if (last === undefined) return;
     const all = page.map((stored) => ({ ...decodeStored(stored), copySequence: stored.seq }));
@@ -83,6 +81,31 @@ async function* unsettledCopies(
     if (last.pending === 0) return;
     fromSequence = last.seq + 1;
   }
+}
+
+/** A page of copies; the last one also has what a replica that lags behind its leader does not know yet. */
+async function copiesFrom(
+  nats: Nats,
+  box: Mailbox,
+  { fromSequence, seen }: { readonly fromSequence: number; readonly seen: ReadonlySet<string> },
+): Promise<readonly StoredMsg[]> {
+  const filter = subjects.mailbox(box);
+  const page = await batch(nats, streams.messages, {
+    filter,
+    fromSequence,
+    maxMessages: pageMessages,
+    maxBytes: pageBytes,
+  });
+  const last = page.at(-1);
+  if (!nats.isClustered || (last !== undefined && last.pending > 0)) return page;
+  const known = new Set([...seen, ...page.map(({ subject }) => subject)]);
+  const listed = await subjectsIn(nats, streams.messages, filter);
+  const missing = listed.filter((subject) => !known.has(subject));
+  const found = await Promise.all(
+    missing.map((subject) => leaderMessage(nats, streams.messages, subject)),
+  );
+  const newer = found.filter((copy) => copy !== undefined).filter(({ seq }) => seq >= fromSequence);
+  return [...page, ...newer].toSorted((a, b) => a.seq - b.seq);
 }
 
 interface PolledCopy {

@@ -22,6 +22,8 @@ export interface Puller extends Disposable {
   refill(max: number): void;
   /** The consumer is gone, or silent though it promised a sign of life. */
   isLost(): boolean;
+  /** Deliveries of the consumer that have arrived: fewer than it made, and some were lost on their way. */
+  heardCount(): number;
   /** Gives up the request that is open, whose answer may be lost. What has arrived stays. */
   askAnew(): void;
 }
@@ -43,7 +45,7 @@ const heartbeatMs = 15_000;
 const maxSilenceMs = 2 * heartbeatMs + 5_000;
 
 export function startPull(options: PullOptions): Puller {
-  const { nats, onChange } = options;
+  const { nats } = options;
   const waiting: Pulled[] = [];
   let heldBytes = 0;
   const open = createOpenRequest();
@@ -52,6 +54,7 @@ export function startPull(options: PullOptions): Puller {
   let isNextLarge = false;
   let heardAt = performance.now();
   let requests = 0;
+  let heardCount = 0;
 
   const onStatus = (message: Msg): void => {
     const status = new JetStreamStatus(message);
@@ -65,13 +68,13 @@ export function startPull(options: PullOptions): Puller {
     const pulled = toPulled(nats, message);
     open.bring((message as MsgImpl).size());
     heldBytes += pulled.bytes;
+    heardCount += 1;
     waiting.push(pulled);
   };
   const hear = (message: Msg, isStatus: boolean): void => {
     heardAt = performance.now();
-    if (isStatus) onStatus(message);
-    else onMessage(message);
-    onChange();
+    (isStatus ? onStatus : onMessage)(message);
+    options.onChange();
   };
   let inbox = createInbox();
   let subscription = listen(nats, inbox, hear);
@@ -80,8 +83,7 @@ export function startPull(options: PullOptions): Puller {
     const maxBytes = isNextLarge ? Number.POSITIVE_INFINITY : options.maxBytes - heldBytes;
     isNextLarge = false;
     heardAt = performance.now();
-    requests += 1;
-    const reply = `${inbox}.${requests}`;
+    const reply = `${inbox}.${(requests += 1)}`;
     open.begin({ reply, batch, maxBytes });
     nats.nc.publish(nextSubject(options), requestBody(batch, maxBytes), { reply });
   };
@@ -102,6 +104,7 @@ export function startPull(options: PullOptions): Puller {
       }
     },
     isLost: () => isGone || (open.isOpen() && performance.now() - heardAt > maxSilenceMs),
+    heardCount: () => heardCount,
     askAnew() {
       // What is on its way to the old place still arrives.
       subscription.drain().catch(() => undefined);

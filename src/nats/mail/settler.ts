@@ -47,6 +47,8 @@ export function createSettler(options: SettlerOptions): Settler {
   const { nats, logger } = options;
   const queue = new Map<string, Due>();
   let running: Promise<void> | undefined;
+  let connectedAt = nats.clock.nowMs();
+  const offReconnect = nats.onReconnect(() => (connectedAt = nats.clock.nowMs()));
 
   const add = (box: Mailbox, messageId: string): void => {
     const key = `${messageKey(box, messageId)}.${box.partyId}`;
@@ -89,7 +91,8 @@ export function createSettler(options: SettlerOptions): Settler {
     const { box, messageId } = copy;
     try {
       await options.prepare(copy);
-      await deleteCopy(nats, copy);
+      const sequence = await placeOf(nats, copy, connectedAt);
+      if (sequence !== undefined) await deleteCopy(nats, sequence);
     } catch (error) {
       logger.debug({ messageId, err: error }, "a settled copy could not be deleted yet");
       add(box, messageId);
@@ -104,6 +107,7 @@ export function createSettler(options: SettlerOptions): Settler {
     add,
     async [Symbol.asyncDispose]() {
       clearInterval(timer);
+      offReconnect();
       queue.clear();
       await running;
     },
@@ -138,9 +142,19 @@ function messageKey({ sessionId }: Mailbox, messageId: string): string {
   return `${sessionId}.${messageId}`;
 }
 
-async function deleteCopy(nats: Nats, { box, messageId, records }: SettledCopy): Promise<void> {
-  const sequence = records.delivered?.copySequence ?? (await findCopy(nats, box, messageId));
-  if (sequence === undefined) return;
+/** Where the copy lies; `undefined`: it is gone. */
+async function placeOf(
+  nats: Nats,
+  { box, messageId, records: { delivered } }: SettledCopy,
+  connectedAt: number,
+): Promise<number | undefined> {
+  // A broker that crashed may have lost what it had not synced, and gives the places to other messages.
+  if (delivered !== undefined && delivered.lastAt > connectedAt) return delivered.copySequence;
+  const copy = await leaderMessage(nats, streams.messages, subjects.message(box, messageId));
+  return copy?.seq;
+}
+
+async function deleteCopy(nats: Nats, sequence: number): Promise<void> {
   await nats.attempt("deleting a settled message", async () => {
     try {
       await nats.jsm.streams.deleteMessage(streams.messages, sequence, false);
@@ -148,10 +162,4 @@ async function deleteCopy(nats: Nats, { box, messageId, records }: SettledCopy):
       if (!isMessageGone(error)) throw error;
     }
   });
-}
-
-/** A copy that was acknowledged without ever having been given out has no record of its place. */
-async function findCopy(nats: Nats, box: Mailbox, messageId: string): Promise<number | undefined> {
-  const copy = await leaderMessage(nats, streams.messages, subjects.message(box, messageId));
-  return copy?.seq;
 }

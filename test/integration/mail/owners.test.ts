@@ -130,12 +130,14 @@ describe("two streams of one mailbox", () => {
 });
 
 describe("the owner of a mailbox", () => {
+  const { signal } = new AbortController();
+
   it("that renews its hold keeps it although the answer to its write was lost", async () => {
     await using room = await openMailRoom();
     const box = mailboxOf("b");
     const keepUntil = Date.now() + 60_000;
     const owners = createOwners(room.nats, "one");
-    const epoch = await owners.take(box, keepUntil);
+    const epoch = await owners.take(box, { keepUntil, signal });
     const unlucky = createOwners(losingOneAnswer(room.nats), "one");
     const renewed = await unlucky.renew(box, epoch, keepUntil);
     assert.ok(renewed !== undefined && renewed > epoch);
@@ -147,22 +149,27 @@ describe("the owner of a mailbox", () => {
     const box = mailboxOf("b");
     const keepUntil = Date.now() + 60_000;
     const [one, other] = [createOwners(room.nats, "one"), createOwners(room.nats, "other")];
-    const epoch = await one.take(box, keepUntil);
-    await other.take(box, keepUntil);
+    const epoch = await one.take(box, { keepUntil, signal });
+    await other.take(box, { keepUntil, signal });
     assert.equal(await one.renew(box, epoch, keepUntil), undefined);
     assert.equal(await one.isNewest(box, epoch), false);
   });
 
-  it("leaves nothing behind when its reader left while the stream was being opened", async () => {
+  it("is not asked for by a stream whose reader has left", async () => {
     await using room = await openMailRoom();
     await using a = await room.open();
     const box = mailboxOf("b");
     const gone = AbortSignal.abort();
     const ended = new AbortController().signal;
-    await a.mail.mailboxes.open(box, { keepUntil: Date.now() + 60_000, ended, signal: gone });
-    await until("its consumer is gone", async () => {
-      const { state } = await room.nats.jsm.streams.info(streams.messages);
-      return state.consumer_count === 0;
-    });
+    await using reader = await a.subscribe(box);
+    await assert.rejects(
+      a.mail.mailboxes.open(box, { keepUntil: Date.now() + 60_000, ended, signal: gone }),
+      /^RouterError: SHUTTING_DOWN/,
+    );
+    const { state } = await room.nats.jsm.streams.info(streams.messages);
+    assert.equal(state.consumer_count, 1);
+    const message = messageTo(box.sessionId, ["b"]);
+    await a.mail.store.append(message);
+    assert.deepEqual(ids(await reader.atLeast(1)), ids([message]));
   });
 });

@@ -3,6 +3,8 @@ import { after, before, describe, it } from "node:test";
 import { brokerUnavailable } from "../../../src/domain/errors.ts";
 import { createSettler, type SettledCopy } from "../../../src/nats/mail/settler.ts";
 import { startSweep } from "../../../src/nats/mail/sweep.ts";
+import { provision } from "../../../src/nats/provisioning.ts";
+import { streams } from "../../../src/nats/subjects.ts";
 import { silentLogger } from "../../../src/telemetry/logger.ts";
 import { until } from "../../support/until.ts";
 import {
@@ -136,6 +138,32 @@ describe("settled copies", () => {
     await acknowledge(instance, b, message.messageId);
     await until("the copy is deleted", async () => (await copiesIn(room.nats, b)).length === 0);
     assert.ok(told.some(({ messageId }) => messageId === message.messageId));
+  });
+});
+
+describe("a store that lost what was stored last", () => {
+  it("keeps the message that has the place of a lost one, when that is acknowledged", async () => {
+    await using room = await openMailRoom();
+    await using instance = await room.open();
+    const lost = setup();
+    await instance.mail.store.append(lost.message);
+    const query = { createdAfter: 0, maxMessages: 1, maxBytes: 1_000 };
+    assert.equal((await instance.mail.store.pending(lost.b, query)).length, 1);
+    await room.nats.jsm.streams.delete(streams.messages);
+    await provision(room.nats);
+    // It cannot lose anything but by a crash, which cuts every connection.
+    await instance.nats.nc.reconnect();
+    const next = setup();
+    await instance.mail.store.append(next.message);
+    await acknowledge(instance, lost.b, lost.message.messageId);
+    const other = setup();
+    await instance.mail.store.append(other.message);
+    await acknowledge(instance, other.b, other.message.messageId);
+    await until(
+      "what was acknowledged later is deleted",
+      async () => (await copiesIn(room.nats, other.b)).length === 0,
+    );
+    assert.deepEqual(await copiesIn(room.nats, next.b), [next.message.messageId]);
   });
 });
 

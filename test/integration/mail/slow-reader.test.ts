@@ -236,12 +236,12 @@ function openUnread(
   stream.end(Buffer.concat([prefix, body]));
   return {
     async readBytes(count) {
-      let read = 0;
+      let bytes = 0;
       for await (const chunk of stream) {
-        read += (chunk as Buffer).length;
-        if (read >= count) break;
+        bytes += (chunk as Buffer).length;
+        if (bytes >= count) break;
       }
-      return read;
+      return bytes;
     },
     [Symbol.dispose]: () => session.destroy(),
   };

@@ -184,7 +184,7 @@ describe("a sealed session", () => {
       "the first is acknowledged",
       async () => (await statusOf(first)) === "acknowledged",
     );
-    assert.equal(await statusOf(second), "delivered");
+    await until("the second is delivered", async () => (await statusOf(second)) === "delivered");
     const publicKey = new Uint8Array(32).fill(3);
     await bob.complete({ publicKey });
     assert.equal(await statusOf(second), "acknowledged");

@@ -71,6 +71,13 @@ function textsOf(messages: readonly ReceivedMessage[]): readonly string[] {
   return messages.map(({ payload }) => Buffer.from(payload).toString());
 }
 
+/** A delivery is written down a moment after it was made. */
+async function becomes(session: PartySession, messageId: string, status: string): Promise<void> {
+  await until(`the message is ${status}`, async () => {
+    return (await deliveryOf(session, messageId)) === status;
+  });
+}
+
 async function deliveryOf(session: PartySession, messageId: string): Promise<string> {
   const { deliveries } = await session.messageStatus(messageId);
   return deliveries.map(({ status }) => status).join();
@@ -124,12 +131,10 @@ describe("messages of a session", () => {
     const second = await b.send(alice.partyId, text("two"));
     const reading = a.messages();
     await reading.next();
-    assert.equal(await deliveryOf(b, first), "delivered");
+    await becomes(b, first, "delivered");
     await reading.next();
-    await until("the first is acknowledged", async () => {
-      return (await deliveryOf(b, first)) === "acknowledged";
-    });
-    assert.equal(await deliveryOf(b, second), "delivered");
+    await becomes(b, first, "acknowledged");
+    await becomes(b, second, "delivered");
     await reading.return?.();
   });
 
@@ -150,7 +155,7 @@ describe("messages of a session", () => {
       for await (const message of a.messages()) throw new Error(`cannot use ${message.type}`);
     })();
     await assert.rejects(failing, /cannot use text/);
-    assert.equal(await deliveryOf(b, id), "delivered");
+    await becomes(b, id, "delivered");
   });
 
   it("are acknowledged by hand where that is asked for, in any order", async () => {
@@ -159,11 +164,7 @@ describe("messages of a session", () => {
     const ids: string[] = [];
     for (const word of ["one", "two", "three"]) ids.push(await b.send(alice.partyId, text(word)));
     const taken = await take(a, 3, { acknowledge: "by-hand" });
-    assert.deepEqual(await Promise.all(ids.map((id) => deliveryOf(b, id))), [
-      "delivered",
-      "delivered",
-      "delivered",
-    ]);
+    for (const id of ids) await becomes(b, id, "delivered");
     for (const message of taken.toReversed()) await message.acknowledge();
     for (const id of ids) assert.equal(await deliveryOf(b, id), "acknowledged");
   });
@@ -342,5 +343,34 @@ describe("a party", () => {
     const { pendingMessages, serverTimestamp } = await alice.heartbeat();
     assert.equal(pendingMessages, 1);
     assert.ok(Math.abs(serverTimestamp - Date.now()) < 60_000);
+  });
+});
+
+describe("the turns of events and messages", () => {
+  it("let a session start whose messages are read already", async () => {
+    await using table = await setup();
+    const { url, alice, bob } = table;
+    const [a, b] = await joinAll(url, [alice, bob]);
+    assert.ok(a && b);
+    const reading = take(a, 1);
+    await b.send(alice.partyId, text("early"));
+    assert.deepEqual(textsOf(await reading), ["early"]);
+    const more = take(a, 1);
+    await Promise.all([a.ready(), b.ready()]);
+    await b.send(alice.partyId, text("late"));
+    assert.deepEqual(textsOf(await more), ["late"]);
+  });
+
+  it("let a loop wait for the start that was asked for before it", async () => {
+    await using table = await setup();
+    const { url, alice, bob } = table;
+    const [a, b] = await joinAll(url, [alice, bob]);
+    assert.ok(a && b);
+    const starting = a.ready();
+    const reading = take(a, 1);
+    await b.ready();
+    await starting;
+    await b.send(alice.partyId, text("one"));
+    assert.deepEqual(textsOf(await reading), ["one"]);
   });
 });

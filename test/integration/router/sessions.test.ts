@@ -11,7 +11,7 @@ const hash = new Uint8Array(32).fill(3);
 const { FailedPrecondition, InvalidArgument, AlreadyExists, Aborted, NotFound } = Code;
 const { PermissionDenied, ResourceExhausted } = Code;
 
-function seat(
+function seatOf(
   { sessionId, parties }: TestSession,
   index: number,
 ): { readonly sessionId: string; readonly partyId: string } {
@@ -107,7 +107,7 @@ for (const kind of fleetKinds) {
     it("takes every call of a party twice", async () => {
       const session = await running();
       await join(fleet, session, session.parties[0] ?? "");
-      assert.equal((await fleet.router.markPartyReady(seat(session, 0))).allReady, true);
+      assert.equal((await fleet.router.markPartyReady(seatOf(session, 0))).allReady, true);
       await report(session, 0);
       assert.equal((await report(session, 0)).allCompleted, false);
       assert.deepEqual((await stateOf(session)).publicKey, publicKey);
@@ -227,7 +227,7 @@ for (const kind of fleetKinds) {
       );
       assert.deepEqual(created.session?.publicKey, publicKey);
       for (const partyId of session.parties) await join(fleet, session, partyId);
-      for (const index of [0, 1]) await fleet.router.markPartyReady(seat(session, index));
+      for (const index of [0, 1]) await fleet.router.markPartyReady(seatOf(session, index));
       await refuses(report(session, 0), InvalidArgument, "INVALID_FIELD");
       await report(session, 0, { signature });
       assert.deepEqual((await stateOf(session)).signature, signature);
@@ -250,7 +250,7 @@ for (const kind of fleetKinds) {
       assert.equal(expired.status, "expired");
       assert.ok(expired.endedAt >= expired.expiresAt);
       await refuses(
-        fleet.router.markPartyReady(seat(session, 0)),
+        fleet.router.markPartyReady(seatOf(session, 0)),
         FailedPrecondition,
         "SESSION_EXPIRED",
       );
@@ -279,7 +279,7 @@ for (const kind of fleetKinds) {
       const [, carried = ""] = (created.joinTokens[delegate] ?? "").split(".");
       assert.deepEqual(new Uint8Array(Buffer.from(carried, "base64url")), userPublicKey);
       for (const partyId of session.parties) await join(fleet, session, partyId);
-      for (const index of [0, 1]) await fleet.router.markPartyReady(seat(session, index));
+      for (const index of [0, 1]) await fleet.router.markPartyReady(seatOf(session, index));
       const submit = (change: object) =>
         fleet.router.submitDelegateShare({
           sessionId,

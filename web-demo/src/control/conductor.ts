@@ -5,7 +5,7 @@ import { pause } from "../pause.ts";
 import type { News } from "../parties/party-messages.ts";
 import { base64Of, hexOf, hexOfBase64 } from "./bytes.ts";
 import { Cast } from "./cast.ts";
-import { CoordinatorApi, type SessionView } from "./coordinator-api.ts";
+import { CoordinatorApi, type NewSession, type SessionView } from "./coordinator-api.ts";
 import { watchPresence } from "./presence-watch.ts";
 import { pickSigners } from "./signers.ts";
 import { DeliveryWatch } from "./delivery-watch.ts";
@@ -29,7 +29,8 @@ export class Conductor {
   readonly #api: CoordinatorApi;
   readonly #suffix = hexOf(crypto.getRandomValues(new Uint8Array(4)));
   #signatures = 0;
-  #giveUp: ((reason: string) => void) | undefined;
+  /** Rejects when the run under way is given up. */
+  #givenUp: PromiseWithResolvers<never> | undefined;
   /** Rung when a session may have changed. */
   #bell = Promise.withResolvers<void>();
 
@@ -89,7 +90,7 @@ export class Conductor {
 
   /** Ends the session that is under way. */
   stop(): void {
-    this.#giveUp?.("Stopped.");
+    this.#givenUp?.reject(new GivenUp("Stopped."));
   }
 
   get #state(): State {
@@ -101,19 +102,23 @@ export class Conductor {
   }
 
   async #perform(work: () => Promise<void>): Promise<void> {
+    this.#givenUp = Promise.withResolvers();
+    this.#givenUp.promise.catch(() => undefined);
     try {
       await work();
     } catch (error) {
       const failure = error instanceof Error ? error.message : String(error);
       this.#run({ stage: "failed", failure, progress: "" });
       if (!(error instanceof GivenUp)) this.#store.update(withLog(failure, "bad"));
+    } finally {
+      this.#givenUp = undefined;
     }
   }
 
   async #makeKey(): Promise<void> {
     const { parties, thresholdT } = this.#state;
     const selectedParties = parties.map((party) => party.id);
-    const keygenSessionId = await this.#api.createSession({
+    const keygenSessionId = await this.#ordered({
       sessionType: "keygen",
       thresholdN: parties.length,
       thresholdT,
@@ -123,7 +128,9 @@ export class Conductor {
     this.#store.update(withLog(`Key generation begins, ${thresholdT} of ${parties.length}.`));
     const session = await this.#completed(keygenSessionId);
     this.#run({ publicKey: hexOfBase64(session.publicKey) });
-    for (const { id } of parties) this.#store.update(withParty(id, { hasShare: true }));
+    for (const { id } of parties) {
+      this.#store.update(withParty(id, { hasShare: true, activity: "Holds its share" }));
+    }
     this.#store.update(withLog("All parties agree on the public key.", "good"));
   }
 
@@ -133,11 +140,7 @@ export class Conductor {
     const signers = pickSigners(parties, thresholdT, this.#signatures++);
     const hash = await hashOf(message);
     this.#run({ ...cleared, stage: "sign", message, signers, signSessionId: undefined });
-    for (const id of signers) {
-      const approval = { messageHash: hexOf(hash), keygenSessionId };
-      this.cast.handle(id)?.tell({ kind: "approve", ...approval });
-    }
-    const signSessionId = await this.#api.createSession({
+    const signSessionId = await this.#ordered({
       sessionType: "sign",
       thresholdN: parties.length,
       thresholdT,
@@ -146,30 +149,50 @@ export class Conductor {
       keygenSessionId,
     });
     this.#run({ signSessionId });
+    for (const id of signers) {
+      const approval = { sessionId: signSessionId, messageHash: hexOf(hash), keygenSessionId };
+      this.cast.handle(id)?.tell({ kind: "approve", ...approval });
+    }
     this.#store.update(withLog(`${namesOf(this.#state, signers)} sign.`));
     const session = await this.#completed(signSessionId);
     const signature = hexOfBase64(session.signature);
     const isVerified = await isSignature({ messageHash: hexOf(hash), publicKey, signature });
     this.#run({ stage: "done", signature, isVerified, progress: "" });
+    for (const id of signers) this.#store.update(withParty(id, { activity: "Has signed" }));
     const text = isVerified ? "The signature verifies." : "The signature does NOT verify.";
     this.#store.update(withLog(text, isVerified ? "good" : "bad"));
   }
 
+  /** Creates a session. Given up meanwhile, it is cancelled as soon as it is there. */
+  async #ordered(order: NewSession): Promise<string> {
+    const creating = this.#api.createSession(order);
+    try {
+      return await this.#unlessGivenUp(creating);
+    } catch (error) {
+      if (error instanceof GivenUp) void creating.then((sessionId) => this.#cancel(sessionId));
+      throw error;
+    }
+  }
+
   /** Resolves with the session once it is completed; rejects when it ends otherwise, or is given up. */
   async #completed(sessionId: string): Promise<SessionView> {
-    const givenUp = Promise.withResolvers<never>();
-    this.#giveUp = (reason) => givenUp.reject(new GivenUp(reason));
     try {
-      return await Promise.race([this.#watched(sessionId), givenUp.promise]);
+      return await this.#unlessGivenUp(this.#watched(sessionId));
     } catch (error) {
-      if (error instanceof GivenUp) {
-        await this.#api.cancel(sessionId, "given up").catch(() => undefined);
-      }
+      if (error instanceof GivenUp) void this.#cancel(sessionId);
       throw error;
     } finally {
-      this.#giveUp = undefined;
       this.cast.dropWants(sessionId);
     }
+  }
+
+  async #unlessGivenUp<T>(promise: Promise<T>): Promise<T> {
+    return this.#givenUp === undefined ? promise : Promise.race([promise, this.#givenUp.promise]);
+  }
+
+  async #cancel(sessionId: string): Promise<void> {
+    // One that has ended by itself meanwhile is as good.
+    await this.#api.cancel(sessionId, "given up").catch(() => undefined);
   }
 
   async #watched(sessionId: string): Promise<SessionView> {
@@ -185,13 +208,20 @@ export class Conductor {
   }
 
   #noteProgress(session: SessionView): void {
+    const { sessionId } = session;
     const missing = session.parties.filter((party) => party.state === "selected");
     const ids = missing.map((party) => party.partyId);
     const isWaiting = session.status === "created" && missing.length > 0;
     const isAsked = this.#state.run.stage === "sign" && !ids.some((id) => this.cast.has(id));
     const what = isAsked ? "to allow it, where it runs" : "to join";
+    const { keygenSessionId, signSessionId } = this.#state.run;
+    if (sessionId !== keygenSessionId && sessionId !== signSessionId) return;
     const progress = isWaiting ? `Waits for ${namesOf(this.#state, ids)} ${what}.` : "";
-    if (this.#state.run.progress !== progress) this.#run({ progress });
+    if (this.#state.run.progress === progress) return;
+    this.#run({ progress });
+    for (const id of isAsked ? ids : []) {
+      this.#store.update(withParty(id, { activity: "Is asked to allow the signature" }));
+    }
   }
 
   #hear(partyId: string, news: News): void {
@@ -202,10 +232,10 @@ export class Conductor {
     if (news.kind !== "refused") return;
     const message = this.#state.messages.find(({ id }) => id === news.messageId);
     const from = message === undefined ? "a" : `${namesOf(this.#state, [message.from])}'s`;
-    this.#giveUp?.(
+    const text =
       `${namesOf(this.#state, [partyId])} noticed that ${from} message was changed on its way, and refused it. ` +
-        "Nothing was signed with it.",
-    );
+      "Nothing was signed with it.";
+    this.#givenUp?.reject(new GivenUp(text));
   }
 }
 

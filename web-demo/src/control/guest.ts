@@ -32,8 +32,7 @@ export class Guest {
   approve(): void {
     const { question } = this.#store.state;
     if (question === undefined) return;
-    const { messageHash } = question;
-    this.cast.handle(this.#party.partyId)?.tell({ kind: "approve", messageHash });
+    this.cast.handle(this.#party.partyId)?.tell({ kind: "approve", ...question });
     this.#store.update((state) => ({ ...state, question: undefined }));
     this.#store.update(withLog("You allowed the signature."));
   }

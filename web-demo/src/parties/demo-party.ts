@@ -32,7 +32,7 @@ export class DemoParty {
   readonly #peers = new Map<string, PublicIdentity>();
   readonly #keys = new Map<string, KeyShare>();
   readonly #approvals = new Permissions<Approval>();
-  readonly #tickets = new Permissions<void>();
+  readonly #tickets = new Permissions<true>();
   #readingMs = 0;
   #nextTicket = 1;
 
@@ -47,8 +47,8 @@ export class DemoParty {
 
   obey(order: Order): void {
     if (order.kind === "reading") this.#readingMs = order.ms;
-    if (order.kind === "go") this.#tickets.grant(String(order.ticket), undefined);
-    if (order.kind === "approve") this.#approvals.grant(order.messageHash, order);
+    if (order.kind === "go") this.#tickets.grant(String(order.ticket), true);
+    if (order.kind === "approve") this.#approvals.grant(approvalKey(order), order);
   }
 
   async attend(party: Party): Promise<void> {
@@ -105,7 +105,7 @@ export class DemoParty {
   /** The hash comes through the router, the permission does not: a router cannot have anything signed. */
   async #approvedKey(sessionId: string, messageHash: string): Promise<KeyShare> {
     this.#options.tell({ kind: "asked", sessionId, messageHash });
-    const { keygenSessionId } = await this.#approvals.take(messageHash);
+    const { keygenSessionId } = await this.#approvals.take(approvalKey({ sessionId, messageHash }));
     const newest = [...this.#keys.keys()].at(-1) ?? "";
     const key = this.#keys.get(keygenSessionId ?? newest);
     if (key === undefined) throw new Error("this party has no share of the key");
@@ -124,6 +124,10 @@ export class DemoParty {
   #noteRefusal({ messageId = "", message }: SealError): void {
     this.#options.tell({ kind: "refused", messageId, reason: message });
   }
+}
+
+function approvalKey(of: { readonly sessionId: string; readonly messageHash: string }): string {
+  return `${of.sessionId} ${of.messageHash}`;
 }
 
 function textOf(error: unknown): string {

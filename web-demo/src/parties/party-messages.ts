@@ -13,9 +13,10 @@ export type Order =
       readonly token?: string | undefined;
     }
   | { readonly kind: "peers"; readonly publicIdentities: ReadonlyMap<string, Uint8Array> }
-  /** That hash may be signed, with the key of that session; or with the newest one. */
+  /** That hash may be signed in that session, with the key of the keygen session; or with the newest one. */
   | {
       readonly kind: "approve";
+      readonly sessionId: string;
       readonly messageHash: string;
       readonly keygenSessionId?: string | undefined;
     }

@@ -1,23 +1,22 @@
-/** Permissions by key, each used up by one taker, whichever of the two comes first. */
+/** Permissions by key, each used up by one taker, whichever of the two comes first. The newest of a key counts. */
 export class Permissions<T> {
-  readonly #open = new Map<string, PromiseWithResolvers<T>>();
+  readonly #granted = new Map<string, T>();
+  readonly #takers = new Map<string, (value: T) => void>();
 
   /** Resolves once the permission is there, and uses it up. */
   async take(key: string): Promise<T> {
-    const value = await this.#of(key).promise;
-    this.#open.delete(key);
-    return value;
+    const granted = this.#granted.get(key);
+    if (granted !== undefined) {
+      this.#granted.delete(key);
+      return granted;
+    }
+    return new Promise((resolve) => this.#takers.set(key, resolve));
   }
 
   grant(key: string, value: T): void {
-    this.#of(key).resolve(value);
-  }
-
-  #of(key: string): PromiseWithResolvers<T> {
-    const known = this.#open.get(key);
-    if (known !== undefined) return known;
-    const open = Promise.withResolvers<T>();
-    this.#open.set(key, open);
-    return open;
+    const taker = this.#takers.get(key);
+    this.#takers.delete(key);
+    if (taker === undefined) this.#granted.set(key, value);
+    else taker(value);
   }
 }

@@ -86,7 +86,7 @@ export function Foot(): JSX.Element {
         for funds.
       </p>
       <p>
-        <a href="./licenses.md">Licences of what is built in</a>
+        <a href="./licences.md">Licences of what is built in</a>
       </p>
     </footer>
   );

@@ -30,7 +30,7 @@ export function PartyCard(props: {
           {party.name.charAt(0)}
         </span>
         <div>
-          <h3>{party.name}</h3>
+          <h2>{party.name}</h2>
           <p class="presence">
             <span class="dot" aria-hidden="true" />
             {presence.text}

@@ -89,7 +89,7 @@ function RoundRow(props: {
         <p class="round-place">
           {round.session === "keygen" ? "Key" : "Signature"} · round {round.number}
         </p>
-        <h3 id={round.id}>{round.title}</h3>
+        <h2 id={round.id}>{round.title}</h2>
         {status !== "idle" && <p class="round-count">{countText({ done, total, messages })}</p>}
       </header>
       {status === "idle" && <p class="round-purpose">{round.purpose}</p>}

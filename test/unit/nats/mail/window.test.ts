@@ -73,4 +73,47 @@ describe("window", () => {
     window.give("m1", pulled(1), 0);
     assert.equal(window.highestSequence, 5);
   });
+
+  it("answers the newest delivery of a message that came again too early", () => {
+    const { window, answers, pulled } = setup();
+    window.give("m1", pulled(1), 0);
+    window.hold("m1", pulled(2));
+    window.hold("m2", pulled(3));
+    assert.equal(window.count, 1);
+    window.settle("m1");
+    assert.deepEqual(answers, ["ack 2"]);
+    assert.equal(window.bytes, 0);
+  });
+
+  it("counts what is due to go out again", () => {
+    const { window, pulled } = setup();
+    window.give("m1", pulled(1), 0);
+    window.give("m2", pulled(2), 5_000);
+    window.refuse({ messageId: "m2", redeliverAfterMs: 1_000 }, 6_000);
+    assert.equal(window.dueCount(6_999), 0);
+    assert.equal(window.dueCount(7_000), 1);
+    assert.equal(window.dueCount(30_000), 2);
+  });
+
+  it("doubts what has come neither again nor to its end, once per ack wait, oldest first", () => {
+    const { window, pulled } = setup();
+    for (const number of [1, 2, 3]) window.give(`m${number}`, pulled(number), number);
+    assert.equal(window.isDoubtful(31_000), false);
+    assert.equal(window.isDoubtful(31_001), true);
+    assert.deepEqual(window.takeDoubtful(31_002, 10), ["m1", "m2"]);
+    assert.deepEqual(window.takeDoubtful(31_002, 10), []);
+    assert.deepEqual(window.takeDoubtful(31_003, 10), ["m3"]);
+    assert.deepEqual(window.takeDoubtful(62_002, 1), ["m1"]);
+    window.settle("m2");
+    assert.deepEqual(window.takeDoubtful(100_000, 10), ["m3", "m1"]);
+  });
+
+  it("doubts everything once when notes may have been lost", () => {
+    const { window, pulled } = setup();
+    for (const number of [1, 2, 3]) window.give(`m${number}`, pulled(number), 0);
+    window.doubtAll();
+    assert.deepEqual(window.takeDoubtful(1, 2), ["m1", "m2"]);
+    assert.deepEqual(window.takeDoubtful(1, 2), ["m3"]);
+    assert.equal(window.isDoubtful(1), false);
+  });
 });
