@@ -63,10 +63,17 @@ describe("trouble in the web demo", () => {
     const bob = page.getByRole("article", { name: /^Bob/ });
     await bob.getByRole("button", { name: "Lose ack" }).click();
     await makeKeyAndSign(page);
-    await page.getByText(/An acknowledgement of Bob got lost/).waitFor();
-    await page.getByText(/The router delivered (Alice|Carol)'s message to Bob again/).waitFor();
     await page
-      .getByRole("button", { name: /to Bob, Commitments, .*: acknowledged, delivered 2 times/ })
+      .getByText(/An acknowledgement of Bob got lost/)
+      .first()
+      .waitFor();
+    await page
+      .getByText(/The router delivered (Alice|Carol)'s message to Bob again/)
+      .first()
+      .waitFor();
+    await page
+      .getByRole("button", { name: /to Bob, Commitments, .*: acknowledged, delivered [2-9] times/ })
+      .first()
       .waitFor();
     await verified(page);
     assert.deepEqual(demo.errors, []);
