@@ -6,8 +6,8 @@ export type {
   Party,
   PartyFaults,
   PartyOptions,
-  WaitOptions,
 } from "./party.ts";
+export type { WaitOptions } from "./wait-options.ts";
 export { isPartyError, isTransient, PartyError } from "./party-error.ts";
 export type { Invitation, LentShare, PartyEvent } from "./party-event.ts";
 export type {

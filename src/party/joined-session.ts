@@ -1,7 +1,7 @@
 import type { JoinSessionResponse } from "../../gen/mpc/router/v1/message_router_pb.js";
 import type { EventHub } from "./event-hub.ts";
 import { Inbox } from "./inbox.ts";
-import type { WaitOptions } from "./party.ts";
+import type { WaitOptions } from "./wait-options.ts";
 import { closedError, invalid } from "./party-error.ts";
 import type {
   DeliveryStatus,

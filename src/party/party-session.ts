@@ -1,4 +1,4 @@
-import type { WaitOptions } from "./party.ts";
+import type { WaitOptions } from "./wait-options.ts";
 import type { SessionEnd, SessionStatus } from "./session-watch.ts";
 
 export interface SessionParty {

@@ -4,6 +4,7 @@ import type { PartyError } from "./party-error.ts";
 import type { Invitation, PartyEvent } from "./party-event.ts";
 import type { PartySession } from "./party-session.ts";
 import type { PartyState } from "./router-link.ts";
+import type { WaitOptions } from "./wait-options.ts";
 
 export interface PartyOptions {
   /** Made by the caller: gRPC, gRPC-Web or Connect, for Node or for browsers. */
@@ -43,10 +44,6 @@ export interface DeviceInfo {
   readonly deviceId?: string;
   readonly platform?: string;
   readonly appVersion?: string;
-}
-
-export interface WaitOptions {
-  readonly signal?: AbortSignal;
 }
 
 /** What a party went through without failing. */

@@ -1,5 +1,5 @@
 import { Code } from "@connectrpc/connect";
-import type { WaitOptions } from "../party.ts";
+import type { WaitOptions } from "../wait-options.ts";
 import { invalid, PartyError } from "../party-error.ts";
 import type {
   DeliveryStatus,
