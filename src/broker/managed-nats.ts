@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, realpath } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, realpath, stat } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
 import type { Logger } from "../telemetry/logger.ts";
 import { BrokerStartError } from "./broker-errors.ts";
 import { lockDataDir } from "./data-dir-lock.ts";
@@ -81,10 +81,24 @@ function endWithProcess(supervisor: Supervisor): () => void {
   return () => void process.off("exit", end);
 }
 
+/** Node's own recursive form never ends where nothing can be made, as under /proc (Node 24.21). */
+async function makeFolders(path: string): Promise<void> {
+  const make = (): Promise<void> => mkdir(path, { mode: 0o700 });
+  try {
+    await make();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST" && (await stat(path)).isDirectory()) return;
+    if (code !== "ENOENT" || dirname(path) === path) throw error;
+    await makeFolders(dirname(path));
+    await make();
+  }
+}
+
 /** Resolves with the one name of the directory, by which a server on it is found again. */
 async function makeDataDir(path: string): Promise<string> {
   try {
-    await mkdir(path, { recursive: true, mode: 0o700 });
+    await makeFolders(resolve(path));
     return await realpath(path);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;

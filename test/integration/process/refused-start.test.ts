@@ -88,9 +88,12 @@ describe("a start that is refused", () => {
   });
 
   it("for a data directory that is none says why", async () => {
-    const refused = await startRefused(["--data-dir=/dev/null/data"]);
-    assert.equal(refused.code, 1);
-    assert.equal(refused.message, "cannot make the data directory /dev/null/data (ENOTDIR)");
+    const why = { "/dev/null/data": "ENOTDIR", "/proc/data": "ENOENT" };
+    for (const [path, code] of Object.entries(why)) {
+      const refused = await startRefused([`--data-dir=${path}`]);
+      assert.equal(refused.code, 1);
+      assert.equal(refused.message, `cannot make the data directory ${path} (${code})`);
+    }
   });
 
   it("for a NATS that cannot be reached says which", async () => {
