@@ -117,6 +117,31 @@ function badCalls(
         keygenSessionId: "ID",
       }),
     ),
+    "PublishSessionEvent.delegate_party_id": required((id) =>
+      router.publishSessionEvent({
+        event: {
+          eventId: "e",
+          eventType: "session_created",
+          sessionId: "made-outside",
+          thresholdN: 2,
+          thresholdT: 2,
+          selectedParties: parties.slice(0, 2),
+          joinTokens: Object.fromEntries(parties.slice(0, 2).map((party) => [party, "token"])),
+          messageHash: new Uint8Array(32),
+          delegateUserShare: share(id),
+        },
+      }),
+    ),
+    "CreateSession.delegate_party_id": required((id) =>
+      coordinator.createSession({
+        sessionType: "sign",
+        thresholdN: 2,
+        thresholdT: 2,
+        selectedParties: parties.slice(0, 2),
+        messageHash: new Uint8Array(32),
+        delegateUserShare: share(id),
+      }),
+    ),
     "GetSession.session_id": required((id) => coordinator.getSession({ sessionId: id })),
     "ListSessions.party_filter": optional((id) => coordinator.listSessions({ partyFilter: id })),
     "CancelSession.session_id": required((id) => coordinator.cancelSession({ sessionId: id })),
@@ -136,6 +161,18 @@ function badCalls(
     "SessionOperations.JoinSession.session_id": required((id) =>
       operations.joinSession({ sessionId: id, partyId }),
     ),
+    "SessionOperations.JoinSession.party_id": required((id) =>
+      operations.joinSession({ sessionId, partyId: id }),
+    ),
+    "SessionOperations.MarkPartyReady.session_id": required((id) =>
+      operations.markPartyReady({ sessionId: id, partyId }),
+    ),
+    "SessionOperations.ReportCompletion.party_id": required((id) =>
+      operations.reportCompletion({ sessionId, partyId: id }),
+    ),
+    "SessionOperations.SubmitDelegateShare.session_id": required((id) =>
+      operations.submitDelegateShare({ sessionId: id, partyId }),
+    ),
     "SessionOperations.MarkPartyReady.party_id": required((id) =>
       operations.markPartyReady({ sessionId, partyId: id }),
     ),
@@ -149,6 +186,14 @@ function badCalls(
       operations.submitDelegateShare({ sessionId, partyId: id }),
     ),
   };
+}
+
+function share(delegatePartyId: string): {
+  readonly delegatePartyId: string;
+  readonly encryptedShare: Uint8Array<ArrayBuffer>;
+  readonly partyIndex: number;
+} {
+  return { delegatePartyId, encryptedShare: new Uint8Array([1]), partyIndex: 0 };
 }
 
 /** Puts the id where the text "ID" stands, in a field or in a list. */
