@@ -90,11 +90,14 @@ describe("trouble in the web demo", () => {
       .getByText(/Bob noticed that (Alice|Carol)'s message was changed/)
       .first()
       .waitFor();
-    await page.getByRole("button", { name: /to Bob, Commitments, .*: refused/ }).click();
+    await page
+      .getByRole("button", { name: /to Bob, Commitments, .*: refused/ })
+      .first()
+      .click();
     const dialog = page.getByRole("dialog");
-    await dialog.getByText("Refused.").waitFor();
+    await dialog.getByText("Refused.").first().waitFor();
     assert.equal(await dialog.locator("mark").count(), 1);
-    await dialog.getByText("failed").waitFor();
+    await dialog.getByText("failed").first().waitFor();
     await dialog.getByRole("button", { name: "Close" }).click();
     assert.equal(await page.locator('[data-value="signature"]').count(), 0);
 
