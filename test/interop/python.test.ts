@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -17,37 +16,31 @@ const proto = fileURLToPath(new URL("../../proto/", import.meta.url));
 /** Ten seconds here; the packages come from the registry. */
 const installTimeoutMs = 120_000;
 
-const hasPython = spawnSync("python3", ["-c", "import venv, ensurepip"]).status === 0;
+describe("a client generated for Python", () => {
+  it("registers and is pushed the events of its sessions", async () => {
+    await using installed = await setup();
+    await using router = await startRouter();
+    const coordinator = createClient(
+      SessionCoordinator,
+      createGrpcTransport({ baseUrl: router.url }),
+    );
 
-describe(
-  "a client generated for Python",
-  { skip: hasPython ? false : "there is no Python with venv here" },
-  () => {
-    it("registers and is pushed the events of its sessions", async () => {
-      await using installed = await setup();
-      await using router = await startRouter();
-      const coordinator = createClient(
-        SessionCoordinator,
-        createGrpcTransport({ baseUrl: router.url }),
-      );
-
-      // A party that comes later is told of all live sessions.
-      const { session } = await coordinator.createSession({
-        sessionType: "keygen",
-        thresholdN: 2,
-        thresholdT: 2,
-        selectedParties: ["python-party", "somebody-else"],
-      });
-      const args = ["--addr", `${router.host}:${router.port}`, "--events", "1"];
-      const ended = await installed.python(join(source, "hello.py"), ...args);
-
-      assert.equal(
-        ended,
-        `registered as python-party\nsession_created ${session?.sessionId ?? ""}\n`,
-      );
+    // A party that comes later is told of all live sessions.
+    const { session } = await coordinator.createSession({
+      sessionType: "keygen",
+      thresholdN: 2,
+      thresholdT: 2,
+      selectedParties: ["python-party", "somebody-else"],
     });
-  },
-);
+    const args = ["--addr", `${router.host}:${router.port}`, "--events", "1"];
+    const ended = await installed.python(join(source, "hello.py"), ...args);
+
+    assert.equal(
+      ended,
+      `registered as python-party\nsession_created ${session?.sessionId ?? ""}\n`,
+    );
+  });
+});
 
 /** A virtual environment with what the example requires, and its stubs. */
 async function setup(): Promise<

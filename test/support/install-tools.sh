@@ -5,6 +5,12 @@ missing=""
 for program in curl chromium; do
   command -v "$program" > /dev/null || missing="$missing $program"
 done
+python3 -c 'import venv, ensurepip' 2> /dev/null || missing="$missing python3-venv"
+if ! command -v go > /dev/null; then
+  # Distributions ship one that is too old for the modules the tests build.
+  echo "the tests need Go 1.26 or later on the PATH; please install it" >&2
+  exit 1
+fi
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get > /dev/null; then
   echo "the tests need$missing; please install what is missing" >&2
