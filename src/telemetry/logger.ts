@@ -1,8 +1,9 @@
 import { destination as pinoDestination, pino, stdTimeFunctions, type Logger as Pino } from "pino";
+import { allowedFields, describeError } from "./log-fields.ts";
 
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
-/** Fields carry ids, counts and causes (`err`); never payloads, tokens, shares or contacts. */
+/** Fields carry ids, counts and causes (`err`); one that is not on the list in log-fields.ts is not written. */
 export interface Logger {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;
@@ -27,6 +28,7 @@ export function createLogger(options: LoggerOptions): Logger {
     level: options.level,
     base: null,
     timestamp: stdTimeFunctions.isoTime,
+    serializers: { err: describeError },
     formatters: { level: (label: string) => ({ level: label }) },
   };
   return wrap(pino(settings, destination));
@@ -42,11 +44,14 @@ export const silentLogger: Logger = {
 };
 
 function wrap(inner: Pino): Logger {
+  const write = (level: LogLevel, fields: object, message: string): void => {
+    if (inner.isLevelEnabled(level)) inner[level](allowedFields(fields), message);
+  };
   return {
-    debug: (fields, message) => inner.debug(fields, message),
-    info: (fields, message) => inner.info(fields, message),
-    warn: (fields, message) => inner.warn(fields, message),
-    error: (fields, message) => inner.error(fields, message),
-    child: (fields) => wrap(inner.child(fields)),
+    debug: (fields, message) => write("debug", fields, message),
+    info: (fields, message) => write("info", fields, message),
+    warn: (fields, message) => write("warn", fields, message),
+    error: (fields, message) => write("error", fields, message),
+    child: (fields) => wrap(inner.child(allowedFields(fields))),
   };
 }
