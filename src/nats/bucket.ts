@@ -1,8 +1,12 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { StoredMsg } from "@nats-io/jetstream";
 import { Kvm, KvWatchInclude } from "@nats-io/kv";
+import { callBudgetMs, withinBudget } from "../domain/call-budget.ts";
+import { brokerUnavailable } from "../domain/errors.ts";
 import type { Nats } from "./connection.ts";
 import { decodeRecord, encodeRecord } from "./json.ts";
 import { publishExpected } from "./publishing.ts";
-import { lastMessages, leaderMessage } from "./reading.ts";
+import { lastMessages, leaderMessage, leaderMessages } from "./reading.ts";
 
 export interface Entry<T> {
   readonly key: string;
@@ -17,17 +21,18 @@ interface PutOptions {
   readonly ttlMs?: number;
 }
 
-/** A key-value bucket of JSON records. Reads of one key come from the leader. */
+/** Who lost a compare-and-set waits up to this long before the next try, in milliseconds. */
+const maxPauseMs = 20;
+
+/** A key-value bucket of JSON records. Every read comes from the leader. */
 export interface Bucket<T> {
   get(key: string): Promise<Entry<T> | undefined>;
   /** Durable when it resolves with the new revision; `undefined` when the expected revision was not there. */
   put(key: string, value: T, options?: PutOptions): Promise<number | undefined>;
   /** Removes the key without a trace: a watcher is not told, and the key may be created again. */
   remove(key: string): Promise<void>;
-  /** Newest entries of keys that match the filters (`*` and `>` as in subjects), possibly a moment old on a cluster. */
+  /** Newest entries of keys that match the filters (`*` and `>` as in subjects): few, since a cluster is asked for each. */
   list(filters: readonly string[]): Promise<readonly Entry<T>[]>;
-  /** Sequence of the bucket's newest write, from the leader. */
-  lastRevision(): Promise<number>;
   /** Every current entry (unless only updates are wanted), then every change, in order, through reconnects. */
   watch(signal: AbortSignal, from?: "all" | "updates"): AsyncIterable<Entry<T>>;
 }
@@ -60,16 +65,12 @@ export function openBucket<T extends object>(nats: Nats, name: string): Bucket<T
       );
     },
     async list(filters) {
-      const found = await lastMessages(nats, stream, filters.map(subjectOf));
+      const found = await newestOf(nats, stream, filters.map(subjectOf));
       return found.map((stored) => ({
         key: keyOf(stored.subject),
         value: decodeRecord<T>(stored.data),
         revision: stored.seq,
       }));
-    },
-    async lastRevision() {
-      const info = await nats.attempt(`reading ${name}`, () => nats.jsm.streams.info(stream));
-      return info.state.last_seq;
     },
     async *watch(signal, from = "all") {
       const kv = await new Kvm(nats.js).open(name);
@@ -90,6 +91,33 @@ export function openBucket<T extends object>(nats: Nats, name: string): Bucket<T
       }
     },
   };
+}
+
+async function newestOf(
+  nats: Nats,
+  stream: string,
+  filters: readonly string[],
+): Promise<readonly StoredMsg[]> {
+  if (!nats.isClustered) return lastMessages(nats, stream, filters);
+  return (await Promise.all(filters.map((one) => leaderMessages(nats, stream, one)))).flat();
+}
+
+/**
+ * Tries a compare-and-set until it holds: `undefined` says that somebody else was faster. BROKER_UNAVAILABLE when the
+ * call budget is spent.
+ */
+export function untilHeld<T>(what: string, once: () => Promise<T | undefined>): Promise<T> {
+  const giveUpAt = performance.now() + callBudgetMs;
+  const holding = async (): Promise<T> => {
+    while (performance.now() < giveUpAt) {
+      const held = await once();
+      if (held !== undefined) return held;
+      // Differently long, or those who lost together would meet again.
+      await delay(Math.random() * maxPauseMs);
+    }
+    throw brokerUnavailable(what);
+  };
+  return withinBudget(what, holding());
 }
 
 /** A time to live as the server reads it: whole seconds, rounded up. */

@@ -5,7 +5,7 @@ import { errors } from "@nats-io/transport-node";
 /** Codes of the JetStream API (server/errors.json of nats-server 2.15). */
 const apiCodes = {
   wrongLastSequence: 10_071,
-  wrongLastSequenceUnknown: 10_164,
+  writeInFlight: 10_164,
   messageNotFound: 10_037,
   sequenceNotFound: 10_043,
   consumerNotFound: 10_014,
@@ -13,14 +13,29 @@ const apiCodes = {
   streamNotFound: 10_059,
 } as const;
 
+/**
+ * What the server calls the caller's fault though it passes: no server to place a copy on, an account or a stream at
+ * its limit, an earlier try of the same message still under way, too much at once, a server that joins or leaves.
+ */
+const passingCodes: ReadonlySet<number> = new Set([
+  10_002, 10_005, 10_026, 10_158, 10_167, 10_202, 10_210,
+]);
+
 function apiCode(error: unknown): number | undefined {
   return error instanceof JetStreamApiError ? error.code : undefined;
 }
 
 /** Somebody else wrote first: the expectation of a compare-and-set does not hold. */
 export function isWrongLastSequence(error: unknown): boolean {
-  const code = apiCode(error);
-  return code === apiCodes.wrongLastSequence || code === apiCodes.wrongLastSequenceUnknown;
+  return apiCode(error) === apiCodes.wrongLastSequence;
+}
+
+/**
+ * A cluster has another write of the subject under way, which may still be lost: until that is decided, nobody can say
+ * that it is there, nor that it is not.
+ */
+export function isWriteInFlight(error: unknown): boolean {
+  return apiCode(error) === apiCodes.writeInFlight;
 }
 
 export function isMessageGone(error: unknown): boolean {
@@ -34,6 +49,10 @@ export function isMessageGone(error: unknown): boolean {
 
 export function isConsumerGone(error: unknown): boolean {
   return apiCode(error) === apiCodes.consumerNotFound;
+}
+
+export function isStreamMissing(error: unknown): boolean {
+  return apiCode(error) === apiCodes.streamNotFound;
 }
 
 /** The server refused a multi-last read because more than 1,024 subjects match. */
@@ -55,7 +74,8 @@ export function isNothingFound(error: unknown): boolean {
 export function isTransient(error: unknown): boolean {
   if (error instanceof JetStreamApiError) {
     // Every stream is made at start, and memory ones again after a restart of the server.
-    if (error.code === apiCodes.streamNotFound) return true;
+    if (isStreamMissing(error) || isWriteInFlight(error)) return true;
+    if (passingCodes.has(error.code)) return true;
     return error.status >= 500 && !isMessageGone(error);
   }
   if (error instanceof JetStreamStatusError) return error.code >= 500;

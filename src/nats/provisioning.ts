@@ -6,16 +6,27 @@ import {
   type StreamConfig,
 } from "@nats-io/jetstream";
 import { nanos } from "@nats-io/transport-node";
+import { brokerUnavailable, isRouterError } from "../domain/errors.ts";
 import type { Nats } from "./connection.ts";
+import { isStreamMissing } from "./errors.ts";
 import { buckets, streams, subjects } from "./subjects.ts";
 
 /** How long the server remembers a message id, in milliseconds: longer than any call's budget. */
 const duplicateWindowMs = 30_000;
 
+/** A cluster that has just started needs a while until it has leaders and can place streams, in milliseconds. */
+const placementMs = 15_000;
+/** To make a stream of three replicas takes longer than other calls. */
+const placementRepeatMs = 2_000;
+
 type Config = Partial<StreamConfig> & { readonly name: string };
 
 /** Makes every stream and bucket that is missing, and brings the others up to date. Safe to run on every instance. */
 export async function provision(nats: Nats): Promise<void> {
+  // A member of a cluster may be without, as long as others have it.
+  if (!nats.isClustered && nats.nc.info?.jetstream !== true) {
+    throw brokerUnavailable("making streams (JetStream is not enabled)");
+  }
   const replicas = nats.isClustered ? 3 : 1;
   for (const config of layout(replicas)) await ensureStream(nats, config);
 }
@@ -81,24 +92,34 @@ function bucket(
 }
 
 async function ensureStream(nats: Nats, config: Config): Promise<void> {
-  // A cluster that has just started needs a while until it can place streams.
-  await nats.attempt(
-    `making stream ${config.name}`,
+  const what = `making stream ${config.name}`;
+  const making = nats.attempt(
+    what,
     async () => {
       const known = await existing(nats, config.name);
       if (known === undefined) await nats.jsm.streams.add(config);
       else if (differs(known, config))
         await nats.jsm.streams.update(config.name, { ...known, ...changeable(config) });
     },
-    15_000,
+    { budgetMs: placementMs, repeatMs: placementRepeatMs },
   );
+  try {
+    await making;
+  } catch (error) {
+    if (!isRouterError(error, "BROKER_UNAVAILABLE") || !(error.cause instanceof Error)) throw error;
+    // Such as that there are not three servers: for whoever set the cluster up.
+    throw brokerUnavailable(`${what} (${error.cause.message})`, error.cause);
+  }
 }
 
+/** Asked by name: a list waits for every stream of a cluster, those without a leader included. */
 async function existing(nats: Nats, name: string): Promise<StreamConfig | undefined> {
-  for await (const stream of nats.jsm.streams.list()) {
-    if (stream.config.name === name) return stream.config;
+  try {
+    return (await nats.jsm.streams.info(name)).config;
+  } catch (error) {
+    if (isStreamMissing(error)) return undefined;
+    throw error;
   }
-  return undefined;
 }
 
 /** What cannot be changed of a stream that exists stays as it is: where it is stored, and in how many copies. */

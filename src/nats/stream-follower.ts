@@ -9,6 +9,8 @@ const retryPauseMs = 100;
 const idleHeartbeatMs = 500;
 /** Time after which the server forgets a consumer that nobody pulls from any more. */
 const inactiveMs = 30_000;
+/** A cluster may place the consumer on a server that has died; another one is asked for after this. */
+const placementRepeatMs = 400;
 
 const signsOfLoss: ReadonlySet<string> = new Set([
   "heartbeats_missed",
@@ -64,12 +66,15 @@ async function followOnce(nats: Nats, following: Following): Promise<void> {
   let messages: ConsumerMessages | undefined;
   try {
     // A request that is under way when the connection is cut is lost without a word; an attempt makes it again.
-    const consumer = await nats.attempt("following a stream", () =>
-      nats.js.consumers.get(stream, {
-        deliver_policy: DeliverPolicy.StartSequence,
-        opt_start_seq: heard() + 1,
-        inactive_threshold: inactiveMs,
-      }),
+    const consumer = await nats.attempt(
+      "following a stream",
+      () =>
+        nats.js.consumers.get(stream, {
+          deliver_policy: DeliverPolicy.StartSequence,
+          opt_start_seq: heard() + 1,
+          inactive_threshold: inactiveMs,
+        }),
+      { repeatMs: placementRepeatMs },
     );
     messages = await consumer.consume({ max_messages: 500, idle_heartbeat: idleHeartbeatMs });
     const consuming = messages;

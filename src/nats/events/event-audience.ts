@@ -1,3 +1,4 @@
+import { withinBudget } from "../../domain/call-budget.ts";
 import type { EventAudience } from "../../domain/events/event-ports.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { openBucket, type Bucket } from "../bucket.ts";
@@ -11,6 +12,8 @@ const keepMs = 3_600_000;
 const rewriteMs = 1_200_000;
 const sweepMs = 1_000;
 const parallelWrites = 64;
+/** The end of a stream waits no longer until others know of it, in milliseconds. */
+const leavingMs = 250;
 
 interface StreamRecord {
   readonly eventTypes: readonly string[];
@@ -75,8 +78,8 @@ export function openEventAudience(
       const leave = async (): Promise<void> => {
         if (!own.delete(key)) return;
         left.add(key);
-        // What cannot be removed now is removed by a later sweep.
-        await remove(key).catch(() => undefined);
+        // What cannot be removed now is removed by a later sweep: the end of a stream must not wait for the broker.
+        await withinBudget("leaving", remove(key), leavingMs).catch(() => undefined);
       };
       own.set(key, stream);
       try {

@@ -1,19 +1,15 @@
-import { brokerUnavailable } from "../../domain/errors.ts";
 import type { EventStore, StoredEvent } from "../../domain/events/event-ports.ts";
 import type { SessionEvent } from "../../domain/events/session-event.ts";
 import { limits } from "../../domain/ids.ts";
 import { retentionMs } from "../../domain/sessions/session.ts";
 import type { Logger } from "../../telemetry/logger.ts";
-import { ttlOf } from "../bucket.ts";
+import { ttlOf, untilHeld } from "../bucket.ts";
 import type { Nats } from "../connection.ts";
 import { isWrongLastSequence } from "../errors.ts";
 import { openEventFeed, type EventFeed } from "./event-feed.ts";
 import { decodeRecord, encodeRecord } from "../json.ts";
 import { allMessages, lastMessages, lastSequence, leaderMessage } from "../reading.ts";
 import { streams, subjects } from "../subjects.ts";
-
-/** How often an event is offered again, 20 ms apart, when another one is in the way that cannot be read. */
-const appendTries = 50;
 
 interface EventRecord {
   readonly event: SessionEvent;
@@ -28,16 +24,15 @@ export async function openEventStore(
   const feed = await openEventFeed(nats, { decode, logger });
   return {
     async append(event, contentHash) {
-      for (let tries = 0; tries < appendTries; tries += 1) {
+      const { known } = await untilHeld("storing an event", async () => {
         if (await publish(nats, { event, contentHash }, ttlMsOf(event, nats.clock.nowMs()))) {
-          return undefined;
+          return { known: undefined };
         }
-        const known = await newest(nats, rivals(event, contentHash));
-        if (known !== undefined) return known;
+        const other = await newest(nats, rivals(event, contentHash));
         // The one that was in the way has been removed since, or is not decided yet on a cluster: nothing was refused.
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      }
-      throw brokerUnavailable("storing an event");
+        return other && { known: other };
+      });
+      return known;
     },
     find: (eventId) => newest(nats, subjects.eventOfAnySession(eventId)),
     lastSequence: () => lastSequence(nats, streams.events),

@@ -1,22 +1,32 @@
-import { AckPolicy, DeliverPolicy } from "@nats-io/jetstream";
-import { nanos } from "@nats-io/transport-node";
-import { isRouterError } from "../../domain/errors.ts";
+import { setTimeout as delay } from "node:timers/promises";
+import type { ConsumerInfo } from "@nats-io/jetstream";
+import { brokerUnavailable, isRouterError } from "../../domain/errors.ts";
 import type { Mailbox } from "../../domain/messages/message.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { Nats } from "../connection.ts";
-import { isConsumerGone } from "../errors.ts";
+import {
+  deliveriesOf,
+  makeConsumer,
+  removeConsumer,
+  type BrokerConsumer,
+} from "./broker-consumer.ts";
+import type { ConsumerWatch } from "./consumer-watch.ts";
 import { requireReader, type Owners } from "./owners.ts";
 import { startPull, type Puller } from "./pull.ts";
 import type { Pulled } from "./pulled.ts";
-import { mailboxHash, streams, subjects } from "../subjects.ts";
+import type { Turns } from "./turns.ts";
+import { streams } from "../subjects.ts";
 
 /** The consumer of one mailbox stream, made anew when it is lost. It lives in memory and dies with its server. */
-export interface MailboxConsumer extends AsyncDisposable {
+export interface MailboxConsumer extends Disposable {
   epoch(): number;
   waiting(): readonly Pulled[];
   take(): Pulled | undefined;
   refill(max: number): void;
+  /** Whether there is a reason to recover. */
   isLost(): boolean;
+  /** What is believed of consumer and owner must be checked. */
+  doubt(): void;
   /** Whether the message was there before the consumer was: it may have been given out or settled before. */
   isBacklog(pulled: Pulled): boolean;
   /**
@@ -32,6 +42,11 @@ export interface MailboxConsumer extends AsyncDisposable {
 export interface MailboxConsumerOptions {
   readonly nats: Nats;
   readonly owners: Owners;
+  readonly watch: ConsumerWatch;
+  /** Bounds how many consumers of this instance are made for new streams at once. */
+  readonly openTurns: Turns;
+  /** Bounds how many streams of this instance check and renew their consumers at once. */
+  readonly turns: Turns;
   readonly logger: Logger;
   readonly box: Mailbox;
   readonly keepUntil: number;
@@ -42,70 +57,210 @@ export interface MailboxConsumerOptions {
   readonly bufferBytes: number;
 }
 
-/** A consumer that nobody pulls from goes by itself after this, in milliseconds. */
-const inactiveMs = 60_000;
-const maxAckPending = 1_024;
 const retryPauseMs = 200;
+/** A stream that has not come to its turn after this, in milliseconds, is not opened: the broker is too slow. */
+const maxWaitMs = 10_000;
+/** A request that the broker has had for so long, in milliseconds, it must know of. */
+const knownAfterMs = 1_000;
+/** What a consumer sends to the place of a request that was given up arrives within this, in milliseconds, or is lost. */
+const lateMs = 1_000;
+const arrivalPollMs = 20;
+const maxArrivalPolls = 10;
 
 export async function openMailboxConsumer(
   options: MailboxConsumerOptions,
 ): Promise<MailboxConsumer> {
-  const { nats, owners, box, keepUntil, signal } = options;
-  let listener: (() => void) | undefined;
-  let epoch = await owners.take(box, { keepUntil, signal });
-  requireReader(signal);
-  let backlog = await createConsumer(options, epoch);
-  const pull = (): Puller =>
-    startPull({
-      nats,
+  const { nats, owners, openTurns, box, keepUntil, signal } = options;
+  const waitingSince = performance.now();
+  const consumer = await openTurns.take(() => {
+    requireReader(signal);
+    if (performance.now() - waitingSince > maxWaitMs) throw brokerUnavailable("opening a mailbox");
+    return make(options);
+  });
+  try {
+    // Last, so that a stream that cannot be opened ends no older one.
+    const epoch = await owners.take(box, { keepUntil, signal });
+    return new RenewedConsumer(options, consumer, epoch);
+  } catch (error) {
+    removeConsumer(nats, consumer.name);
+    throw error;
+  }
+}
+
+class RenewedConsumer implements MailboxConsumer {
+  readonly #options: MailboxConsumerOptions;
+  #epoch: number;
+  #current: BrokerConsumer;
+  #puller: Puller;
+  #unwatch: () => void;
+  #listener: (() => void) | undefined;
+  #isDisposed = false;
+  #isDoubted = false;
+  #isGone = false;
+  /** Resolves when the consumer is known to be gone. */
+  #gone = Promise.withResolvers<undefined>();
+  /** When it must be looked whether what it sent has arrived, as `performance.now()` has it. */
+  #countAt = Number.POSITIVE_INFINITY;
+
+  constructor(options: MailboxConsumerOptions, consumer: BrokerConsumer, epoch: number) {
+    this.#options = options;
+    this.#current = consumer;
+    this.#epoch = epoch;
+    this.#puller = this.#pull();
+    this.#unwatch = this.#watch();
+  }
+
+  epoch(): number {
+    return this.#epoch;
+  }
+
+  waiting(): readonly Pulled[] {
+    return this.#puller.waiting;
+  }
+
+  take(): Pulled | undefined {
+    return this.#puller.take();
+  }
+
+  refill(max: number): void {
+    this.#puller.refill(max);
+  }
+
+  isLost(): boolean {
+    return this.#isGone || this.#isDoubted || this.#isToCount() || this.#puller.isLost();
+  }
+
+  doubt(): void {
+    this.#isDoubted = true;
+    this.#listener?.();
+  }
+
+  isBacklog({ consumerSequence }: Pulled): boolean {
+    return consumerSequence <= this.#current.backlog;
+  }
+
+  recover(signal: AbortSignal): Promise<boolean> {
+    const recover = async (): Promise<boolean> => signal.aborted || (await this.#recover());
+    return untilAnswered(() => this.#options.turns.take(recover), this.#options, signal);
+  }
+
+  pause(): void {
+    this.#puller[Symbol.dispose]();
+  }
+
+  onChange(listener: () => void): void {
+    this.#listener = listener;
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#isDisposed) return;
+    this.#isDisposed = true;
+    this.#letGo();
+  }
+
+  #pull(): Puller {
+    return startPull({
+      nats: this.#options.nats,
       stream: streams.messages,
-      consumer: consumerName(box, epoch),
-      maxBytes: options.bufferBytes,
-      onChange: () => listener?.(),
+      consumer: this.#current.name,
+      maxBytes: this.#options.bufferBytes,
+      onChange: () => this.#listener?.(),
     });
-  let puller = pull();
-  let isDisposed = false;
+  }
 
-  const makeAnew = async (): Promise<boolean> => {
-    const before = consumerName(box, epoch);
-    const renewed = await owners.renew(box, epoch, keepUntil);
-    if (renewed === undefined) return false;
-    epoch = renewed;
-    backlog = await createConsumer(options, epoch);
-    void removeConsumer(nats, before);
-    if (isDisposed) void removeConsumer(nats, consumerName(box, epoch));
-    puller[Symbol.dispose]();
-    puller = pull();
-    return true;
-  };
+  #watch(): () => void {
+    return this.#options.watch.add({
+      ...this.#current,
+      expectation: () => this.#expectation(this.#puller),
+      doubt: () => this.doubt(),
+      lose: () => {
+        this.#isGone = true;
+        this.#gone.resolve(undefined);
+        this.#listener?.();
+      },
+    });
+  }
 
-  const tryRecover = async (): Promise<boolean> => {
-    const delivered = await deliveredBy(nats, consumerName(box, epoch));
+  /** What the broker must know of it: at least what has arrived, and the request that is open. */
+  #expectation(puller: Puller): (info: ConsumerInfo) => boolean {
+    const heard = puller.heardCount();
+    const isWaiting = puller.hasWaited(knownAfterMs);
+    return ({ delivered, num_waiting: waiting }) => {
+      if (delivered.consumer_seq > puller.heardCount()) this.#countLater();
+      const isKnown = waiting > 0 || !isWaiting || !puller.hasWaited(knownAfterMs);
+      return delivered.consumer_seq >= heard && isKnown;
+    };
+  }
+
+  #letGo(): void {
+    this.#unwatch();
+    this.#puller[Symbol.dispose]();
+    removeConsumer(this.#options.nats, this.#current.name);
+  }
+
+  async #recover(): Promise<boolean> {
+    const { nats, owners, box } = this.#options;
+    if (this.#isGone) return this.#makeAnew();
+    if (this.#isToCount() && !this.#isDoubted && !this.#puller.isLost()) return this.#count();
+    this.#isDoubted = false;
+    const heardBefore = this.#puller.heardCount();
+    const delivered = await this.#delivered();
+    if (delivered === undefined) return this.#makeAnew();
     // What it gave out and is not here was lost on its way, and would come again only after the ack wait. The count tells,
-    // not the newest: a request that outlived a cut of the connection may have brought later ones since.
-    if (delivered === undefined || delivered > puller.heardCount()) return makeAnew();
-    if (!(await owners.isNewest(box, epoch))) return false;
-    puller.askAnew();
+    // not the newest: a request that outlived a cut of the connection may have brought later ones since. A server that
+    // comes back makes its consumers anew under their names, which then count from the beginning.
+    if (delivered > this.#puller.heardCount() || delivered < heardBefore) return this.#makeAnew();
+    if (!(await owners.isNewest(box, this.#epoch))) return false;
+    this.#puller.askAnew();
+    if (nats.isClustered) this.#countLater();
     return true;
-  };
+  }
 
-  let disposing: Promise<void> | undefined;
-  return {
-    epoch: () => epoch,
-    waiting: () => puller.waiting,
-    take: () => puller.take(),
-    refill: (max) => puller.refill(max),
-    isLost: () => puller.isLost(),
-    isBacklog: ({ consumerSequence }) => consumerSequence <= backlog,
-    recover: (until) => untilAnswered(tryRecover, options, until),
-    pause: () => puller[Symbol.dispose](),
-    onChange: (next) => void (listener = next),
-    [Symbol.asyncDispose]: () => {
-      isDisposed = true;
-      puller[Symbol.dispose]();
-      return (disposing ??= removeConsumer(nats, consumerName(box, epoch)));
-    },
-  };
+  /** Nothing is known to be wrong; but a message may have got lost on its way through the cluster, unseen. */
+  async #count(): Promise<boolean> {
+    this.#countAt = Number.POSITIVE_INFINITY;
+    const delivered = await this.#delivered();
+    if (delivered === undefined) return this.#makeAnew();
+    for (let polls = 0; delivered > this.#puller.heardCount(); polls += 1) {
+      if (polls === maxArrivalPolls) return this.#makeAnew();
+      await delay(arrivalPollMs);
+    }
+    return true;
+  }
+
+  async #makeAnew(): Promise<boolean> {
+    const { owners, box, keepUntil } = this.#options;
+    const epoch = await owners.renew(box, this.#epoch, keepUntil);
+    if (epoch === undefined) return false;
+    this.#epoch = epoch;
+    const made = await make(this.#options);
+    this.#letGo();
+    this.#current = made;
+    this.#isGone = false;
+    this.#gone = Promise.withResolvers();
+    this.#countAt = Number.POSITIVE_INFINITY;
+    this.#puller = this.#pull();
+    this.#unwatch = this.#watch();
+    if (this.#isDisposed) this.#letGo();
+    return true;
+  }
+
+  /** `undefined` where it is gone. */
+  #delivered(): Promise<number | undefined> {
+    return Promise.race([deliveriesOf(this.#options.nats, this.#current.name), this.#gone.promise]);
+  }
+
+  #countLater(): void {
+    this.#countAt = performance.now() + lateMs;
+  }
+
+  #isToCount(): boolean {
+    return performance.now() > this.#countAt;
+  }
+}
+
+function make({ nats, box, ackWaitMs, watch }: MailboxConsumerOptions): Promise<BrokerConsumer> {
+  return makeConsumer(nats, { box, ackWaitMs, isServerAway: watch.isServerAway() });
 }
 
 /** Tries again while the broker is away; true when the signal ends the tries. */
@@ -124,51 +279,4 @@ async function untilAnswered(
     }
   }
   return true;
-}
-
-function consumerName(box: Mailbox, epoch: number): string {
-  return `${mailboxHash(box)}-${epoch}`;
-}
-
-/** Resolves with the number of messages that are there already. */
-async function createConsumer(options: MailboxConsumerOptions, epoch: number): Promise<number> {
-  const { nats, box } = options;
-  const info = await nats.attempt("opening a mailbox", () =>
-    nats.jsm.consumers.add(streams.messages, {
-      name: consumerName(box, epoch),
-      filter_subject: subjects.mailbox(box),
-      deliver_policy: DeliverPolicy.All,
-      ack_policy: AckPolicy.Explicit,
-      ack_wait: nanos(options.ackWaitMs),
-      max_deliver: -1,
-      max_ack_pending: maxAckPending,
-      inactive_threshold: nanos(inactiveMs),
-      num_replicas: 1,
-      mem_storage: true,
-    }),
-  );
-  return info.num_pending;
-}
-
-/** How many deliveries the consumer has made; `undefined` when it is gone. */
-async function deliveredBy(nats: Nats, name: string): Promise<number | undefined> {
-  return nats.attempt("checking a mailbox", async () => {
-    try {
-      const info = await nats.jsm.consumers.info(streams.messages, name);
-      return info.delivered.consumer_seq;
-    } catch (error) {
-      if (isConsumerGone(error)) return undefined;
-      throw error;
-    }
-  });
-}
-
-async function removeConsumer(nats: Nats, name: string): Promise<void> {
-  try {
-    await nats.attempt("closing a mailbox", () =>
-      nats.jsm.consumers.delete(streams.messages, name),
-    );
-  } catch {
-    // It is gone already, or goes by itself when nobody has pulled from it for a minute.
-  }
 }

@@ -14,6 +14,8 @@ const maxUnsettledBytes = 67_108_864;
 const maxAtOnce = 256;
 /** … and while there is only room for redeliveries, which a consumer sends first. */
 const maxRedeliveriesAtOnce = 8;
+/** A note of a take-over comes within this, in milliseconds, or not at all. */
+const noteMs = 500;
 
 export interface MailboxStreamOptions extends MailboxesOptions {
   readonly box: Mailbox;
@@ -22,14 +24,15 @@ export interface MailboxStreamOptions extends MailboxesOptions {
 }
 
 /** One open message stream. It ends itself when its reader has gone, or its messages have been read to their end. */
-export class MailboxStream implements AsyncDisposable {
+export class MailboxStream implements Disposable {
   readonly #options: MailboxStreamOptions;
   readonly #window: Window;
   readonly #gate: MailboxGate;
   readonly #bell = createBell();
   readonly #ring = (): void => this.#bell.ring();
   #isSuperseded = false;
-  #isDoubted = false;
+  /** When a newer stream was recorded of which no note has come, as `performance.now()` has it. */
+  #takenAt = Number.POSITIVE_INFINITY;
 
   constructor(options: MailboxStreamOptions) {
     this.#options = options;
@@ -53,15 +56,14 @@ export class MailboxStream implements AsyncDisposable {
       consumer.pause();
       yield* this.#gate.rest();
     } finally {
-      // Not awaited: the reader need not wait for the broker to forget the consumer.
-      void this[Symbol.asyncDispose]();
+      this[Symbol.dispose]();
     }
   }
 
   onNote(note: MailboxNote): void {
     if (note.kind === "settled") this.#window.settle(note.messageId);
     else if (note.kind === "owner") this.onOwner(note.epoch);
-    else this.#window.refuse(note, this.#options.nats.clock.nowMs());
+    else this.#window.refuse(note, performance.now());
     this.#bell.ring();
   }
 
@@ -72,34 +74,44 @@ export class MailboxStream implements AsyncDisposable {
     this.#bell.ring();
   }
 
+  /**
+   * A stream of that epoch is on record as the newer one. Its note should be on its way; where it is lost, or that stream
+   * was given up before it began, the record is looked at a little later.
+   */
+  onTaken(epoch: number): void {
+    if (epoch > this.epoch()) this.#takenAt = Math.min(this.#takenAt, performance.now());
+  }
+
   /** The connection was cut, or this process stood still: what is believed of consumer and owner must be checked. */
   doubt(): void {
-    this.#isDoubted = true;
-    this.#bell.ring();
+    this.#options.consumer.doubt();
   }
 
   /** Looks whether the consumer has fallen silent, or something is due that only the passing of time tells of. */
   checkPulse(): void {
-    const nowMs = this.#options.nats.clock.nowMs();
+    const nowMs = performance.now();
+    if (performance.now() - this.#takenAt > noteMs) {
+      this.#takenAt = Number.POSITIVE_INFINITY;
+      this.doubt();
+    }
     const isDue = this.#isFull() ? this.#window.dueCount(nowMs) > 0 : false;
     if (isDue || this.#window.isDoubtful(nowMs) || this.#options.consumer.isLost()) {
       this.#bell.ring();
     }
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  [Symbol.dispose](): void {
     const { open, consumer } = this.#options;
     open.signal.removeEventListener("abort", this.#ring);
     open.ended.removeEventListener("abort", this.#ring);
-    await consumer[Symbol.asyncDispose]();
+    consumer[Symbol.dispose]();
   }
 
   async *#untilEnded(): AsyncGenerator<Message> {
     const { open, consumer } = this.#options;
     while (!open.signal.aborted && !open.ended.aborted) {
       if (this.#isSuperseded) throw superseded();
-      if (this.#isDoubted || consumer.isLost()) {
-        this.#isDoubted = false;
+      if (consumer.isLost()) {
         if (!(await consumer.recover(open.signal))) throw superseded();
         this.#window.doubtAll();
       }
@@ -110,8 +122,8 @@ export class MailboxStream implements AsyncDisposable {
 
   /** The next message to give out; `undefined`: something has changed, and what to do is to be decided anew. */
   async #next(): Promise<Message | undefined> {
-    const { consumer, nats } = this.#options;
-    const nowMs = nats.clock.nowMs();
+    const { consumer } = this.#options;
+    const nowMs = performance.now();
     consumer.refill(
       this.#isFull() ? Math.min(this.#window.dueCount(nowMs), maxRedeliveriesAtOnce) : maxAtOnce,
     );
@@ -132,7 +144,7 @@ export class MailboxStream implements AsyncDisposable {
       await check();
     } catch (error) {
       if (!isRouterError(error, "BROKER_UNAVAILABLE")) throw error;
-      this.#isDoubted = true;
+      this.doubt();
     }
   }
 

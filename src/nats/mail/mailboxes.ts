@@ -1,14 +1,22 @@
 import type { Mailboxes, OpenMailbox } from "../../domain/messages/message-ports.ts";
 import type { Mailbox, Message } from "../../domain/messages/message.ts";
-import type { Logger } from "../../telemetry/logger.ts";
+import { watchConsumers } from "./consumer-watch.ts";
 import { openMailboxConsumer } from "./mailbox-consumer.ts";
 import type { MailboxesOptions } from "./mailboxes-options.ts";
 import { MailboxStream } from "./mailbox-stream.ts";
-import { createOwners, type Owners } from "./owners.ts";
+import { createOwners } from "./owners.ts";
+import { createTurns } from "./turns.ts";
 
 /** How often open streams are checked for silence, and this process for having stood still, in milliseconds. */
 const pulseMs = 500;
 const stallMs = 1_000;
+/**
+ * Streams that are opened, and streams that are put right, at once: after the loss of a server there may be thousands of
+ * both, and what is left of a busy cluster makes a few hundred consumers a second. More at once would time out, and be
+ * made again, all together.
+ */
+const maxOpeningAtOnce = 32;
+const maxRecoveringAtOnce = 16;
 
 /** All open message streams of this instance, and what makes sure that none sits silent on a dead consumer. */
 export function createMailboxes(options: MailboxesOptions): Mailboxes & AsyncDisposable {
@@ -16,18 +24,33 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes & AsyncDis
   const owners = createOwners(nats, options.instanceId);
   const open = new Map<string, MailboxStream>();
   const stopping = new AbortController();
+  const watch = watchConsumers(nats, options);
+  const [openTurns, turns] = [createTurns(maxOpeningAtOnce), createTurns(maxRecoveringAtOnce)];
   const doubtAll = (): void => {
     for (const stream of open.values()) stream.doubt();
+    watch.look();
   };
   const offReconnect = nats.onReconnect(doubtAll);
   const timer = watchPulse(open, doubtAll);
-  const watching = watchOwners(owners, open, { ...options, signal: stopping.signal });
+  const watching = owners.watch({
+    signal: stopping.signal,
+    logger: options.logger,
+    // Streams that were opened before may have lost their mailbox unheard.
+    onStart: doubtAll,
+    onTakeover: ({ box, epoch, instanceId }) => {
+      // Of its own streams this instance knows without being told.
+      if (instanceId !== options.instanceId) open.get(keyOf(box))?.onTaken(epoch);
+    },
+  });
 
   return {
     async open(box, how) {
       const consumer = await openMailboxConsumer({
         ...options,
         owners,
+        watch,
+        openTurns,
+        turns,
         box,
         keepUntil: how.keepUntil,
         signal: how.signal,
@@ -43,15 +66,15 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes & AsyncDis
       const close = (): void => {
         off();
         if (open.get(key) === stream) open.delete(key);
-        void stream[Symbol.asyncDispose]();
+        stream[Symbol.dispose]();
       };
       how.signal.addEventListener("abort", close, { once: true });
       try {
         // What is heard of a newer stream before this one was there to hear it.
         if (!(await owners.isNewest(box, stream.epoch()))) stream.onOwner(Infinity);
-      } catch (error) {
-        close();
-        throw error;
+      } catch {
+        // It has taken the mailbox, so it is given up by its reader alone: it looks when the broker answers again.
+        stream.doubt();
       }
       if (how.signal.aborted) close();
       return closing(stream, how, close);
@@ -60,7 +83,8 @@ export function createMailboxes(options: MailboxesOptions): Mailboxes & AsyncDis
       stopping.abort();
       clearInterval(timer);
       offReconnect();
-      await Promise.all([...open.values()].map((stream) => stream[Symbol.asyncDispose]()));
+      watch[Symbol.dispose]();
+      for (const stream of open.values()) stream[Symbol.dispose]();
       await watching;
     },
   };
@@ -88,32 +112,6 @@ function watchPulse(open: Map<string, MailboxStream>, doubtAll: () => void): Nod
     if (lateMs > stallMs) doubtAll();
     else for (const stream of open.values()) stream.checkPulse();
   }, pulseMs);
-}
-
-interface OwnerWatch {
-  readonly signal: AbortSignal;
-  readonly logger: Logger;
-  readonly instanceId: string;
-}
-
-/** The note of a takeover may be lost; the record of it is not. */
-async function watchOwners(
-  owners: Owners,
-  open: Map<string, MailboxStream>,
-  { signal, logger, instanceId }: OwnerWatch,
-): Promise<void> {
-  while (!signal.aborted) {
-    try {
-      for await (const { box, epoch, instanceId: owner } of owners.watch(signal)) {
-        // Of its own streams this instance knows without being told.
-        const stream = owner === instanceId ? undefined : open.get(keyOf(box));
-        stream?.onOwner(epoch);
-      }
-    } catch (error) {
-      logger.warn({ err: error }, "watching the owners of mailboxes failed; trying again");
-      await new Promise((resolve) => setTimeout(resolve, pulseMs));
-    }
-  }
 }
 
 function keyOf(box: Mailbox): string {

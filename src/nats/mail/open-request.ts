@@ -1,6 +1,8 @@
 /** The one request for messages that is open at a consumer, if any. */
 export interface OpenRequest {
   isOpen(): boolean;
+  /** Whether it has been open for longer than this. */
+  isOpenFor(ms: number): boolean;
   begin(request: {
     readonly reply: string;
     readonly batch: number;
@@ -18,11 +20,14 @@ export interface OpenRequest {
 
 export function createOpenRequest(): OpenRequest {
   let reply = "";
+  let begunAt = 0;
   let messages = 0;
   let bytes = 0;
   return {
     isOpen: () => messages > 0,
+    isOpenFor: (ms) => messages > 0 && performance.now() - begunAt > ms,
     begin(request) {
+      begunAt = performance.now();
       ({ reply, batch: messages, maxBytes: bytes } = request);
     },
     bring(size) {

@@ -1,13 +1,23 @@
-import { brokerUnavailable, RouterError } from "../../domain/errors.ts";
+import { nuid } from "@nats-io/transport-node";
+import { brokerUnavailable, isRouterError, RouterError } from "../../domain/errors.ts";
 import type { Mailbox } from "../../domain/messages/message.ts";
-import { openBucket } from "../bucket.ts";
+import type { Logger } from "../../telemetry/logger.ts";
+import { openBucket, type Entry } from "../bucket.ts";
 import type { Nats } from "../connection.ts";
+import { decodeRecord } from "../json.ts";
+import { lastSequence } from "../reading.ts";
+import { followStream } from "../stream-follower.ts";
 import { buckets } from "../subjects.ts";
 
 /** Who holds the stream of a mailbox; kept after the stream's end, until nothing of the session is kept. */
 interface OwnerRecord {
   readonly instanceId: string;
-  readonly takenAt: number;
+  /** Tells two writes of one instance apart. */
+  readonly writeId: string;
+  /** Written by the stream that had this epoch: it may not have heard that the write was stored. */
+  readonly renewedFrom?: number;
+  /** The take-over was given up before its stream began: the mailbox is that of the stream with this epoch, as before. */
+  readonly returnedTo?: number;
 }
 
 interface Takeover {
@@ -16,9 +26,19 @@ interface Takeover {
   readonly instanceId: string;
 }
 
+interface OwnersWatch {
+  readonly signal: AbortSignal;
+  readonly logger: Logger;
+  readonly onStart: () => void;
+  readonly onTakeover: (takeover: Takeover) => void;
+}
+
 /** Decides which stream of a mailbox is the newest, over all instances. */
 export interface Owners {
-  /** Takes the mailbox over; resolves with the epoch, which is higher than that of every stream before. */
+  /**
+   * Takes the mailbox over; resolves with the epoch, which is higher than that of every stream before. Where the reader
+   * leaves meanwhile, or the broker does not say what became of it, the mailbox is given back.
+   */
   take(
     box: Mailbox,
     options: { readonly keepUntil: number; readonly signal: AbortSignal },
@@ -30,8 +50,11 @@ export interface Owners {
   renew(box: Mailbox, epoch: number, keepUntil: number): Promise<number | undefined>;
   /** Whether no newer stream has taken the mailbox over. */
   isNewest(box: Mailbox, epoch: number): Promise<boolean>;
-  /** Tells of every mailbox that is taken from now on, by any instance, until the signal. */
-  watch(signal: AbortSignal): AsyncIterable<Takeover>;
+  /**
+   * Tells of every mailbox that is taken, by any instance, until the signal. What happened before `onStart` was called,
+   * or while the broker was away in a way that lost its newest records, is not told.
+   */
+  watch(options: OwnersWatch): Promise<void>;
 }
 
 /** Tries to win the compare-and-set against streams that are opened at the same moment. */
@@ -44,41 +67,108 @@ export function requireReader(signal: AbortSignal): void {
 
 export function createOwners(nats: Nats, instanceId: string): Owners {
   const bucket = openBucket<OwnerRecord>(nats, buckets.owners);
-  const write = (
-    box: Mailbox,
-    keepUntil: number,
-    expectRevision: number,
-  ): Promise<number | undefined> => {
-    const nowMs = nats.clock.nowMs();
-    const value = { instanceId, takenAt: nowMs };
-    return bucket.put(keyOf(box), value, { expectRevision, ttlMs: keepUntil - nowMs });
+
+  const write = (box: Mailbox, record: OwnerRecord, when: Write): Promise<number | undefined> => {
+    const { keepUntil, expectRevision } = when;
+    const ttlMs = keepUntil - nats.clock.nowMs();
+    return bucket.put(keyOf(box), record, { expectRevision, ttlMs });
   };
+
+  /** Where another stream has taken it meanwhile, there is nothing to give back. */
+  const giveBack = async (box: Mailbox, taken: OwnerRecord, when: Returning): Promise<void> => {
+    try {
+      const known = await bucket.get(keyOf(box));
+      if (known?.value.writeId !== taken.writeId) return;
+      const { keepUntil, returnedTo } = when;
+      const record = { instanceId, writeId: nuid.next(), returnedTo };
+      await write(box, record, { keepUntil, expectRevision: known.revision });
+    } catch (error) {
+      if (!isRouterError(error, "BROKER_UNAVAILABLE")) throw error;
+      // An older stream then ends, and its party finds that no newer one is there when it opens one.
+    }
+  };
+
   return {
     async take(box, { keepUntil, signal }) {
       for (let tries = 0; tries < maxTries; tries += 1) {
         const known = await bucket.get(keyOf(box));
         requireReader(signal);
-        const epoch = await write(box, keepUntil, known?.revision ?? 0);
-        if (epoch !== undefined) return epoch;
+        const record = { instanceId, writeId: nuid.next() };
+        const returning = { keepUntil, returnedTo: newestEpoch(known) };
+        const expectRevision = known?.revision ?? 0;
+        const writing = write(box, record, { keepUntil, expectRevision });
+        const epoch = await writing.catch((error: unknown) => {
+          void giveBack(box, record, returning);
+          throw error;
+        });
+        if (epoch === undefined) continue;
+        if (signal.aborted) void giveBack(box, record, returning);
+        requireReader(signal);
+        return epoch;
       }
       throw brokerUnavailable("taking over a mailbox");
     },
     async renew(box, epoch, keepUntil) {
       const known = await bucket.get(keyOf(box));
-      if ((known?.revision ?? 0) > epoch) return undefined;
-      return write(box, keepUntil, known?.revision ?? 0);
+      if (!isHeldBy(known, epoch)) return undefined;
+      const record = { instanceId, writeId: nuid.next(), renewedFrom: epoch };
+      return write(box, record, { keepUntil, expectRevision: known?.revision ?? 0 });
     },
     async isNewest(box, epoch) {
-      const known = await bucket.get(keyOf(box));
-      return (known?.revision ?? 0) <= epoch;
+      return isHeldBy(await bucket.get(keyOf(box)), epoch);
     },
-    async *watch(signal) {
-      for await (const { key, revision, value } of bucket.watch(signal, "updates")) {
-        const [partyId = "", sessionId = ""] = key.split(".");
-        yield { box: { partyId, sessionId }, epoch: revision, instanceId: value.instanceId };
-      }
-    },
+    watch: (options) => watchBucket(nats, options),
   };
+}
+
+interface Write {
+  readonly keepUntil: number;
+  readonly expectRevision: number;
+}
+
+interface Returning {
+  readonly keepUntil: number;
+  readonly returnedTo: number;
+}
+
+function newestEpoch(known: Entry<OwnerRecord> | undefined): number {
+  return known === undefined ? 0 : (known.value.returnedTo ?? known.revision);
+}
+
+function isHeldBy(known: Entry<OwnerRecord> | undefined, epoch: number): boolean {
+  return known?.value.renewedFrom === epoch || newestEpoch(known) <= epoch;
+}
+
+async function watchBucket(nats: Nats, options: OwnersWatch): Promise<void> {
+  const { signal, logger, onTakeover } = options;
+  const stream = `KV_${buckets.owners}`;
+  let heard = await firstAnswer(() => lastSequence(nats, stream), signal);
+  options.onStart();
+  await followStream(nats, {
+    stream,
+    signal,
+    logger,
+    heard: () => heard,
+    onRewind: (last) => void (heard = last),
+    onMessage: ({ subject, data, seq }) => {
+      heard = seq;
+      const [partyId = "", sessionId = ""] = subject.split(".").slice(2);
+      const { instanceId } = decodeRecord<OwnerRecord>(data);
+      onTakeover({ box: { partyId, sessionId }, epoch: seq, instanceId });
+    },
+  });
+}
+
+/** Asks again while the broker is away; 0 when the signal ends the tries. */
+async function firstAnswer(ask: () => Promise<number>, signal: AbortSignal): Promise<number> {
+  while (!signal.aborted) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!isRouterError(error, "BROKER_UNAVAILABLE")) throw error;
+    }
+  }
+  return 0;
 }
 
 function keyOf(box: Mailbox): string {

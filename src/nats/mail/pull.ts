@@ -24,6 +24,8 @@ export interface Puller extends Disposable {
   isLost(): boolean;
   /** Deliveries of the consumer that have arrived: fewer than it made, and some were lost on their way. */
   heardCount(): number;
+  /** Whether a request has been open for so long. */
+  hasWaited(ms: number): boolean;
   /** Gives up the request that is open, whose answer may be lost. What has arrived stays. */
   askAnew(): void;
 }
@@ -53,8 +55,7 @@ export function startPull(options: PullOptions): Puller {
   /** The next message is larger than what was asked for: it is asked for by itself, once there is nothing else. */
   let isNextLarge = false;
   let heardAt = performance.now();
-  let requests = 0;
-  let heardCount = 0;
+  let [requests, heardCount] = [0, 0];
 
   const onStatus = (message: Msg): void => {
     const status = new JetStreamStatus(message);
@@ -105,6 +106,7 @@ export function startPull(options: PullOptions): Puller {
     },
     isLost: () => isGone || (open.isOpen() && performance.now() - heardAt > maxSilenceMs),
     heardCount: () => heardCount,
+    hasWaited: (ms) => open.isOpenFor(ms),
     askAnew() {
       // What is on its way to the old place still arrives.
       subscription.drain().catch(() => undefined);

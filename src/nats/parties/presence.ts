@@ -1,16 +1,15 @@
 import type { Presence } from "../../domain/parties/party.ts";
 import type { Logger } from "../../telemetry/logger.ts";
-import { openBucket, type Bucket, type Entry } from "../bucket.ts";
+import { openBucket, type Bucket } from "../bucket.ts";
 import type { Nats } from "../connection.ts";
 import { startPeriodic } from "../periodic.ts";
 import { buckets } from "../subjects.ts";
+import { openSightings, sightingKey, type SeenRecord } from "./sightings.ts";
 
 /** How long a last sign of life is remembered. */
 const keepMs = 24 * 3_600_000;
 /** Parties remembered here at a time; a sign of life of one more is written at once, each time. */
 const maxRemembered = 100_000;
-/** More parties than this are looked up by reading all. */
-const maxFilters = 500;
 const parallelWrites = 64;
 const writeTries = 8;
 
@@ -18,10 +17,6 @@ export interface PresenceOptions {
   /** Time without a sign of life after which a party is offline, in milliseconds. */
   readonly presenceTimeoutMs: number;
   readonly logger: Logger;
-}
-
-interface SeenRecord {
-  readonly at: number;
 }
 
 /** What this instance knows of one party. */
@@ -45,6 +40,7 @@ export function openPresence(
   { presenceTimeoutMs, logger }: PresenceOptions,
 ): Presence & AsyncDisposable {
   const bucket = openBucket<SeenRecord>(nats, buckets.presence);
+  const everywhere = openSightings(nats, { keepMs, logger });
   const sightings = new Map<string, Sighting>();
   const quarterMs = presenceTimeoutMs / 4;
   const sweepMs = quarterMs / 4;
@@ -82,19 +78,17 @@ export function openPresence(
       if (now - sighting.writtenAt > quarterMs) await write(partyId, sighting);
     },
     async lastSeenAt(partyIds) {
-      const seenAt = new Map<string, number>();
-      for (const entry of await find(bucket, partyIds)) {
-        seenAt.set(entry.key.slice("seen.".length), entry.value.at);
-      }
+      await everywhere.catchUp();
       return new Map(
         partyIds.map((partyId) => [
           partyId,
-          Math.max(seenAt.get(partyId) ?? 0, sightings.get(partyId)?.at ?? 0),
+          Math.max(everywhere.at(partyId), sightings.get(partyId)?.at ?? 0),
         ]),
       );
     },
     async [Symbol.asyncDispose]() {
       offReconnect();
+      await everywhere[Symbol.asyncDispose]();
       await periodic[Symbol.asyncDispose]();
       // The last signs of life, so that a restart of this instance makes nobody offline.
       if (nats.isConnected()) {
@@ -111,18 +105,6 @@ function newSighting(): Sighting {
   return { at: 0, writtenAt: 0, revision: 0, writing: undefined };
 }
 
-function find(
-  bucket: Bucket<SeenRecord>,
-  partyIds: readonly string[],
-): Promise<readonly Entry<SeenRecord>[]> {
-  if (partyIds.length > maxFilters) return bucket.list(["seen.*"]);
-  return bucket.list(partyIds.map(keyOf));
-}
-
-function keyOf(partyId: string): string {
-  return `seen.${partyId}`;
-}
-
 /** Writes the sighting unless another instance has written a newer one: the stored value never goes back. */
 async function raise(
   bucket: Bucket<SeenRecord>,
@@ -132,13 +114,13 @@ async function raise(
   const { at } = sighting;
   for (let tries = 0; tries < writeTries; tries += 1) {
     const options = { expectRevision: sighting.revision, ttlMs: keepMs };
-    const revision = await bucket.put(keyOf(partyId), { at }, options);
+    const revision = await bucket.put(sightingKey(partyId), { at }, options);
     if (revision !== undefined) {
       sighting.revision = revision;
       sighting.writtenAt = at;
       return;
     }
-    const known = await bucket.get(keyOf(partyId));
+    const known = await bucket.get(sightingKey(partyId));
     sighting.revision = known?.revision ?? 0;
     if (known !== undefined && known.value.at >= at) {
       sighting.writtenAt = known.value.at;

@@ -1,13 +1,18 @@
-import type { SessionStore } from "../../domain/sessions/session-ports.ts";
+import type { KeptSession, SessionStore } from "../../domain/sessions/session-ports.ts";
 import type { SessionRecord } from "../../domain/sessions/session.ts";
 import { openBucket } from "../bucket.ts";
 import type { Nats } from "../connection.ts";
 import { decodeRecord } from "../json.ts";
-import { allMessages } from "../reading.ts";
+import { batch, lastSequence } from "../reading.ts";
 import { buckets } from "../subjects.ts";
 
-/** Completed keygen sessions, in a bucket of their own that grows with the keys; so nobody watches it. */
-export function openKeptSessions(nats: Nats): Pick<SessionStore, "keep" | "kept" | "allKept"> {
+const stream = `KV_${buckets.keys}`;
+/** Sessions read at a time: few at first, since a page seldom needs more. */
+const firstPiece = 64;
+const largestPiece = 512;
+
+/** Completed keygen sessions, in a bucket of their own that grows with the keys; so nobody watches it or reads it all. */
+export function openKeptSessions(nats: Nats): Pick<SessionStore, "keep" | "kept" | "keptBefore"> {
   const bucket = openBucket<SessionRecord>(nats, buckets.keys);
   return {
     async keep(record) {
@@ -17,11 +22,33 @@ export function openKeptSessions(nats: Nats): Pick<SessionStore, "keep" | "kept"
     async kept(sessionId) {
       return (await bucket.get(sessionId))?.value;
     },
-    async *allKept() {
-      const range = { filter: `$KV.${buckets.keys}.>` };
-      for await (const { data } of allMessages(nats, `KV_${buckets.keys}`, range)) {
-        yield decodeRecord<SessionRecord>(data);
+    async *keptBefore(place = Number.MAX_SAFE_INTEGER) {
+      let before = Math.min(place, (await lastSequence(nats, stream)) + 1);
+      for (let size = firstPiece; before > 1; size = Math.min(2 * size, largestPiece)) {
+        const from = Math.max(1, before - size);
+        yield (await between(nats, from, before)).toReversed();
+        before = from;
       }
     },
   };
+}
+
+/** Those with `from <= place < before`, in order. One request may bring less than there is. */
+async function between(nats: Nats, from: number, before: number): Promise<KeptSession[]> {
+  const found: KeptSession[] = [];
+  let next = from;
+  while (next < before) {
+    const piece = await batch(nats, stream, {
+      filter: `$KV.${buckets.keys}.>`,
+      fromSequence: next,
+      maxMessages: before - next,
+    });
+    for (const { seq, data } of piece) {
+      if (seq < before) found.push({ record: decodeRecord<SessionRecord>(data), place: seq });
+    }
+    const last = piece.at(-1);
+    if (last === undefined || last.pending === 0) break;
+    next = last.seq + 1;
+  }
+  return found;
 }

@@ -47,6 +47,38 @@ function losingOneAnswer(nats: Nats): Nats {
   return { ...nats, js };
 }
 
+/** The first write to the owners bucket is stored and never answered, and no other one is sent until it is given up. */
+function losingEveryAnswer(nats: Nats): Nats {
+  const js = Object.create(nats.js) as Nats["js"];
+  let writes = 0;
+  let isOver = false;
+  js.publish = async (...call) => {
+    if (isOver) return nats.js.publish(...call);
+    writes += 1;
+    if (writes === 1) await nats.js.publish(...call);
+    return new Promise(() => undefined);
+  };
+  const attempt: Nats["attempt"] = async (what, operation, limits) => {
+    try {
+      return await nats.attempt(what, operation, limits);
+    } catch (error) {
+      isOver = true;
+      throw error;
+    }
+  };
+  return { ...nats, js, attempt };
+}
+
+/** The reader leaves while the take-over of its stream is on its way. */
+function leavingOnTakeover(nats: Nats, leaving: AbortController): Nats {
+  const js = Object.create(nats.js) as Nats["js"];
+  js.publish = (...call) => {
+    if (call[0].startsWith("$KV.mpc_owners.")) leaving.abort();
+    return nats.js.publish(...call);
+  };
+  return { ...nats, js };
+}
+
 async function two(
   room: MailRoom,
   options: { readonly over?: (nats: Nats) => Nats } = {},
@@ -142,6 +174,37 @@ describe("the owner of a mailbox", () => {
     const renewed = await unlucky.renew(box, epoch, keepUntil);
     assert.ok(renewed !== undefined && renewed > epoch);
     assert.equal(await owners.isNewest(box, renewed), true);
+  });
+
+  it("has the mailbox back when the taker's reader leaves before its stream begins", async () => {
+    await using room = await openMailRoom();
+    const leaving = new AbortController();
+    const over = (nats: Nats): Nats => leavingOnTakeover(withoutNotes(nats), leaving);
+    const [a, b] = await two(room, { over });
+    const box = mailboxOf("b");
+    await using older = await a.subscribe(box);
+    const open = { keepUntil: Date.now() + 60_000, ended: signal, signal: leaving.signal };
+    await assert.rejects(b.mail.mailboxes.open(box, open), /^RouterError: SHUTTING_DOWN/);
+    assert.equal(await isSuperseded(older), false);
+    const message = messageTo(box.sessionId, ["b"]);
+    await a.mail.store.append(message);
+    assert.deepEqual(ids(await older.atLeast(1)), ids([message]));
+    await using newer = await a.subscribe(box);
+    assert.equal(await isSuperseded(older), true);
+    assert.deepEqual(ids(await newer.atLeast(1)), ids([message]));
+  });
+
+  it("has the mailbox back when the taker does not learn what became of its take-over", async () => {
+    await using room = await openMailRoom();
+    const box = mailboxOf("b");
+    const keepUntil = Date.now() + 60_000;
+    const owners = createOwners(room.nats, "one");
+    const epoch = await owners.take(box, { keepUntil, signal });
+    const deaf = createOwners(losingEveryAnswer(room.nats), "other");
+    await assert.rejects(deaf.take(box, { keepUntil, signal }), /^RouterError: BROKER_UNAVAILABLE/);
+    await until("it was given back", () => owners.isNewest(box, epoch));
+    const renewed = await owners.renew(box, epoch, keepUntil);
+    assert.ok(renewed !== undefined && renewed > epoch);
   });
 
   it("cannot renew a hold that a newer stream has", async () => {

@@ -4,7 +4,7 @@ import { MessageRouter, type MPCMessage } from "../../../gen/mpc/router/v1/messa
 import { startFleet, type Fleet } from "../../support/fleet.ts";
 import { openSession, read, type Reader, type TestSessionOptions } from "../../support/sessions.ts";
 
-type RouterClient = Client<typeof MessageRouter>;
+export type RouterClient = Client<typeof MessageRouter>;
 
 /** Two routers on one NATS, each with a client of its own. */
 export interface TwoRouters extends AsyncDisposable {
@@ -57,7 +57,8 @@ export async function startTwoRouters(flags: readonly string[] = []): Promise<Tw
   };
 }
 
-function sceneOf(
+/** `first`: the router that routes unless another is named. */
+export function sceneOf(
   { sessionId, parties }: { readonly sessionId: string; readonly parties: readonly string[] },
   first: RouterClient,
 ): Scene {
