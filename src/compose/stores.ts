@@ -47,6 +47,7 @@ export async function openStores(options: StoreOptions): Promise<Stores> {
   const instance = resources.use(await announceInstance(nats, { id: options.instanceId, logger }));
   const sessions = resources.use(await openSessionStore(nats, options));
   const events = resources.use(await openEventStore(nats, options));
+  const parties = resources.use(openPartyStore(nats, { logger }));
   const presence = resources.use(openPresence(nats, { ...settings, logger }));
   const audience = resources.use(openEventAudience(nats, { instance, logger }));
   const secrets = await openSecrets({ ...options, sessions });
@@ -57,7 +58,7 @@ export async function openStores(options: StoreOptions): Promise<Stores> {
     joinMisses: openJoinMissCounter(nats),
     events,
     audience,
-    parties: openPartyStore(nats),
+    parties,
     presence,
     pending: createPendingCounter(nats),
     [Symbol.asyncDispose]: () => held.disposeAsync(),

@@ -97,7 +97,7 @@ async function startInstance(
   const store = stack.use(await openEventStore(nats, { logger }));
   const audience = stack.use(openEventAudience(nats, { instance, logger }));
   const presence = stack.use(openPresence(nats, { presenceTimeoutMs, logger }));
-  const parties = openPartyStore(nats);
+  const parties = stack.use(openPartyStore(nats, { logger }));
   const keyring = createKeyring([new Uint8Array(32).fill(7)]);
   const registry = createPartyRegistry({
     parties,

@@ -1,5 +1,5 @@
 import { BoundedMap } from "../bounded-map.ts";
-import { actingParty, type Caller } from "../caller.ts";
+import { actingParty, requireAllowedRole, type Caller } from "../caller.ts";
 import type { Clock } from "../clock.ts";
 import { RouterError } from "../errors.ts";
 import { limits, requireId, requireText } from "../ids.ts";
@@ -87,6 +87,7 @@ export function createPartyRegistry(deps: PartyRegistryDeps): PartyRegistry {
       const { channel, version } = registration;
       const partyId = actingParty(caller, requireId("party_id", registration.partyId));
       const role = requireRole("party_role", registration.role);
+      requireAllowedRole(caller, role);
       requireText("version", version, limits.versionBytes);
       requireContactForm(channel);
       const offlineMode = hasChannel(channel);

@@ -7,13 +7,7 @@ import { confirmed, eraseAt, shareNotFound, taken } from "./delegate-share.ts";
 import type { JoinTokens } from "./join-tokens.ts";
 import { isForgotten, sessionNotFound } from "./session-access.ts";
 import type { SessionCreation } from "./session-creation.ts";
-import {
-  checkedQuery,
-  createPageCollector,
-  mayBeKept,
-  type SessionPage,
-  type SessionQuery,
-} from "./session-list.ts";
+import { checkedQuery, listSessions, type SessionPage, type SessionQuery } from "./session-list.ts";
 import type { SessionStore } from "./session-ports.ts";
 import { eraseDue, secretId } from "./session-secrets.ts";
 import { cancelled } from "./session-state.ts";
@@ -85,7 +79,7 @@ export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
     },
     async listSessions(caller, query) {
       requireCoordinator(caller);
-      return list(query, sessions, clock.nowMs());
+      return listSessions(checkedQuery(query), sessions, clock.nowMs());
     },
     async cancelSession(caller, sessionId, reason) {
       requireCoordinator(caller);
@@ -125,28 +119,6 @@ export async function liveOrKept(
   const record = await sessions.kept(sessionId);
   if (record === undefined) throw sessionNotFound();
   return { record, revision: Number.POSITIVE_INFINITY };
-}
-
-async function list(
-  query: SessionQuery,
-  sessions: SessionStore,
-  nowMs: number,
-): Promise<SessionPage> {
-  const checked = checkedQuery(query);
-  const collector = createPageCollector(checked);
-  await sessions.catchUp();
-  const listed = new Set<string>();
-  for (const { record } of sessions.all()) {
-    if (isForgotten(record, nowMs)) continue;
-    listed.add(record.sessionId);
-    collector.add(asOf(record, nowMs));
-  }
-  if (mayBeKept(checked)) {
-    for await (const record of sessions.allKept()) {
-      if (!listed.has(record.sessionId)) collector.add(record);
-    }
-  }
-  return collector.page();
 }
 
 async function takeShare(

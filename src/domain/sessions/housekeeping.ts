@@ -66,8 +66,11 @@ export function createHousekeeping(options: HousekeepingOptions): Housekeeping &
 
   const expireDue = async (): Promise<void> => {
     const nowMs = clock.nowMs();
-    const due = [...live].filter(([, expiresAt]) => nowMs >= expiresAt + staggerMs);
-    await inParallel(due, log, async ([sessionId]) => {
+    const due: string[] = [];
+    for (const [sessionId, expiresAt] of live) {
+      if (nowMs >= expiresAt + staggerMs) due.push(sessionId);
+    }
+    await inParallel(due, log, async (sessionId) => {
       const stored = await sessions.read(sessionId);
       // Nobody was there to end it for a whole day: it is only to be forgotten.
       if (stored === undefined || isForgotten(stored.record, nowMs)) live.delete(sessionId);

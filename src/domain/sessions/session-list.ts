@@ -1,6 +1,9 @@
 import { RouterError } from "../errors.ts";
 import { isId, requireId, requireWhole } from "../ids.ts";
+import { isForgotten } from "./session-access.ts";
+import type { SessionStore } from "./session-ports.ts";
 import { invalid } from "./session-shape.ts";
+import { asOf } from "./session-view.ts";
 import { seatOf, type SessionRecord, type SessionStatus, type SessionType } from "./session.ts";
 
 /** What ListSessions asks for; empty where everything is wanted. */
@@ -14,7 +17,10 @@ export interface SessionQuery {
 }
 
 export interface SessionPage {
-  /** Newest first. */
+  /**
+   * Newest first; keygen sessions that ended more than a day ago come after all others, the one completed last first.
+   * While many of those are looked through for few that match, a page may be short, or empty, though others follow.
+   */
   readonly records: readonly SessionRecord[];
   /** Empty on the last page. */
   readonly nextPageToken: string;
@@ -25,8 +31,10 @@ export interface CheckedQuery {
   readonly type: SessionType | undefined;
   readonly partyId: string | undefined;
   readonly pageSize: number;
-  /** The last session of the page before. */
+  /** The last of the page before, where that was a session that answers calls. */
   readonly after: Place | undefined;
+  /** Set where only kept sessions are left to be listed: those kept before this place. */
+  readonly keptBefore: number | undefined;
 }
 
 /** A session's place in the list. Ids make it total. */
@@ -37,6 +45,8 @@ interface Place {
 
 const defaultPageSize = 50;
 const maxPageSize = 500;
+/** Kept sessions looked at in one call: they are read from the store, 5,000 of them in some 0.1 s. */
+const maxLooked = 5_000;
 const statuses: readonly string[] = [
   "created",
   "in_progress",
@@ -58,48 +68,104 @@ export function checkedQuery(query: SessionQuery): CheckedQuery {
     type: type === "" ? undefined : type,
     partyId: partyId === "" ? undefined : requireId("party_filter", partyId),
     pageSize: requireWhole("page_size", pageSize, { min: 0, max: maxPageSize }) || defaultPageSize,
-    after: pageToken === "" ? undefined : decodePlace(pageToken),
+    ...decodeToken(pageToken),
   };
+}
+
+/** One page. All sessions that answer calls are in memory; of the kept ones no more are read than the page needs. */
+export async function listSessions(
+  query: CheckedQuery,
+  sessions: Pick<SessionStore, "all" | "cached" | "catchUp" | "keptBefore">,
+  nowMs: number,
+): Promise<SessionPage> {
+  if (query.keptBefore !== undefined) return withKept([], query, { sessions, nowMs });
+  await sessions.catchUp();
+  const found = createNewest(query.pageSize + 1);
+  for (const { record } of sessions.all()) {
+    if (isForgotten(record, nowMs)) continue;
+    const view = asOf(record, nowMs);
+    if (isWanted(query, view) && isAfter(query, view)) found.add(view);
+  }
+  const records = found.sorted().slice(0, query.pageSize);
+  const last = records.at(-1);
+  if (last !== undefined && found.sorted().length > query.pageSize) {
+    return { records, nextPageToken: encodeToken(`${last.createdAt}.${last.sessionId}`) };
+  }
+  return mayBeKept(query)
+    ? withKept(records, query, { sessions, nowMs })
+    : { records, nextPageToken: "" };
+}
+
+interface KeptSource {
+  readonly sessions: Pick<SessionStore, "cached" | "keptBefore">;
+  readonly nowMs: number;
+}
+
+/** Fills the page up with kept sessions. */
+async function withKept(
+  recent: readonly SessionRecord[],
+  query: CheckedQuery,
+  { sessions, nowMs }: KeptSource,
+): Promise<SessionPage> {
+  const records = [...recent];
+  const isRecent = ({ sessionId }: SessionRecord): boolean => {
+    const known = sessions.cached(sessionId);
+    return known !== undefined && !isForgotten(known.record, nowMs);
+  };
+  let looked = 0;
+  for await (const piece of sessions.keptBefore(query.keptBefore)) {
+    for (const { record, place } of piece) {
+      if (!isWanted(query, record) || isRecent(record)) continue;
+      if (records.length === query.pageSize) {
+        return { records, nextPageToken: encodeToken(`${keptWord}.${place + 1}`) };
+      }
+      records.push(record);
+    }
+    looked += piece.length;
+    const last = piece.at(-1);
+    if (last !== undefined && looked >= maxLooked) {
+      return { records, nextPageToken: encodeToken(`${keptWord}.${last.place}`) };
+    }
+  }
+  return { records, nextPageToken: "" };
 }
 
 /** Only completed keygen sessions are kept beyond their retention. */
-export function mayBeKept({ status, type }: CheckedQuery): boolean {
-  return status !== undefined ? status === "completed" && type !== "sign" : type !== "sign";
+function mayBeKept({ status, type }: CheckedQuery): boolean {
+  return type !== "sign" && (status === undefined || status === "completed");
 }
 
-/** Collects one page out of any number of records, in whatever order, holding little more than a page. */
-export function createPageCollector(query: CheckedQuery): {
+/** The newest of any number of records, given in whatever order, while holding little more than those. */
+function createNewest(count: number): {
   readonly add: (record: SessionRecord) => void;
-  readonly page: () => SessionPage;
+  readonly sorted: () => readonly SessionRecord[];
 } {
   let found: SessionRecord[] = [];
-  // One more than the page, to know whether another page follows.
   const trim = (): void => {
-    found = found.toSorted(compare).slice(0, query.pageSize + 1);
+    found = found.toSorted(compare).slice(0, count);
   };
   return {
     add(record) {
-      if (!matches(query, record)) return;
       found.push(record);
-      if (found.length >= 2 * (query.pageSize + 1)) trim();
+      if (found.length >= 2 * count) trim();
     },
-    page() {
+    sorted() {
       trim();
-      const records = found.slice(0, query.pageSize);
-      const last = found.length > query.pageSize ? records.at(-1) : undefined;
-      return { records, nextPageToken: last === undefined ? "" : encodePlace(last) };
+      return found;
     },
   };
 }
 
-function matches(query: CheckedQuery, record: SessionRecord): boolean {
-  const { status, type, partyId, after } = query;
+function isWanted({ status, type, partyId }: CheckedQuery, record: SessionRecord): boolean {
   return (
     (status === undefined || record.status === status) &&
     (type === undefined || record.type === type) &&
-    (partyId === undefined || seatOf(record, partyId) !== undefined) &&
-    (after === undefined || compare(after, record) < 0)
+    (partyId === undefined || seatOf(record, partyId) !== undefined)
   );
+}
+
+function isAfter({ after }: CheckedQuery, record: SessionRecord): boolean {
+  return after === undefined || compare(after, record) < 0;
 }
 
 /** Newest first. */
@@ -109,16 +175,29 @@ function compare(a: Place, b: Place): number {
   return a.sessionId < b.sessionId ? 1 : -1;
 }
 
-function encodePlace({ createdAt, sessionId }: Place): string {
-  return Buffer.from(`${createdAt}.${sessionId}`).toString("base64url");
+function isNumber(text: string): boolean {
+  return /^\d{1,15}$/.test(text);
 }
 
-function decodePlace(token: string): Place {
-  const [time = "", sessionId = "", ...rest] = Buffer.from(token, "base64url")
+/** Stands in a token where a session's time does in others. */
+const keptWord = "kept";
+
+function encodeToken(text: string): string {
+  return Buffer.from(text).toString("base64url");
+}
+
+function decodeToken(token: string): Pick<CheckedQuery, "after" | "keptBefore"> {
+  if (token === "") return { after: undefined, keptBefore: undefined };
+  const [first = "", second = "", ...rest] = Buffer.from(token, "base64url")
     .toString("utf8")
     .split(".");
-  if (/^\d{1,15}$/.test(time) && isId(sessionId) && rest.length === 0) {
-    return { createdAt: Number(time), sessionId };
+  if (rest.length === 0) {
+    if (first === keptWord && isNumber(second)) {
+      return { after: undefined, keptBefore: Number(second) };
+    }
+    if (isNumber(first) && isId(second)) {
+      return { after: { createdAt: Number(first), sessionId: second }, keptBefore: undefined };
+    }
   }
   throw new RouterError("INVALID_FIELD", "page_token must be one that ListSessions gave");
 }

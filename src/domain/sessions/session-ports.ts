@@ -27,8 +27,17 @@ export interface SessionStore {
   keep(record: SessionRecord): Promise<void>;
   /** A kept keygen session. */
   kept(sessionId: string): Promise<SessionRecord | undefined>;
-  /** All kept keygen sessions. */
-  allKept(): AsyncIterable<SessionRecord>;
+  /**
+   * All kept keygen sessions, or those kept before a place, in pieces of some hundred at most; the one kept last comes
+   * first.
+   */
+  keptBefore(place?: number): AsyncIterable<readonly KeptSession[]>;
+}
+
+export interface KeptSession {
+  readonly record: SessionRecord;
+  /** Grows with each session that is kept. */
+  readonly place: number;
 }
 
 /** Counts a caller's wrong join tokens, over all instances. */

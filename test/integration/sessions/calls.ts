@@ -38,7 +38,7 @@ export function alternating({ a, b }: Pair): () => Instance {
 }
 
 export function joinOn(
-  instance: Instance,
+  instance: Pick<Instance, "coordinator">,
   created: CreatedSession,
   partyId: string,
 ): Promise<unknown> {
@@ -50,7 +50,10 @@ export function joinOn(
   });
 }
 
-export async function startOn(next: () => Instance, created: CreatedSession): Promise<void> {
+export async function startOn(
+  next: () => Pick<Instance, "coordinator">,
+  created: CreatedSession,
+): Promise<void> {
   const { sessionId, parties } = created.record;
   for (const { partyId } of parties) {
     await joinOn(next(), created, partyId);
@@ -59,7 +62,7 @@ export async function startOn(next: () => Instance, created: CreatedSession): Pr
 }
 
 export function reportOn(
-  instance: Instance,
+  instance: Pick<Instance, "coordinator">,
   sessionId: string,
   partyId: string,
 ): ReturnType<Instance["coordinator"]["reportCompletion"]> {

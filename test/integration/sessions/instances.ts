@@ -1,12 +1,14 @@
 import { randomBytes } from "node:crypto";
 import type { EventStore } from "../../../src/domain/events/event-ports.ts";
-import type { PartyStore } from "../../../src/domain/parties/party.ts";
+import type { PartyStore, Presence } from "../../../src/domain/parties/party.ts";
 import { createKeyring, type Keyring } from "../../../src/domain/secrets/keyring.ts";
 import { createCoordinator, type Coordinator } from "../../../src/domain/sessions/coordinator.ts";
+import type { CoordinatorOptions } from "../../../src/domain/sessions/coordinator-options.ts";
 import type { SessionStore } from "../../../src/domain/sessions/session-ports.ts";
 import type { ResealableSecrets } from "../../../src/domain/secrets/secret-ports.ts";
 import type { PartyRole } from "../../../src/domain/sessions/session.ts";
 import { connectNats, type Nats } from "../../../src/nats/connection.ts";
+import { forgetMail, hasMail } from "../../../src/nats/mail/forget.ts";
 import { openEventStore } from "../../../src/nats/events/event-store.ts";
 import { openJoinMissCounter } from "../../../src/nats/sessions/join-miss-counter.ts";
 import { openPartyStore } from "../../../src/nats/parties/party-store.ts";
@@ -25,8 +27,14 @@ export interface Instance extends AsyncDisposable {
   readonly secrets: ResealableSecrets;
   readonly events: EventStore;
   readonly parties: PartyStore;
+  readonly presence: Presence;
   /** Ids of the sessions that the other rooms were told to forget. */
   readonly forgotten: readonly string[];
+  /**
+   * A coordinator that dies after so many writes, before the next one: from then on every call fails and nothing is
+   * written. It keeps no house.
+   */
+  mortal(writes: number): Coordinator;
   /** Begins what has to run beside the calls. */
   keepHouse(): void;
 }
@@ -52,8 +60,8 @@ export async function openPair(): Promise<Pair> {
     nowMs: () => Date.now() + aheadMs,
     advance: (ms: number) => void (aheadMs += ms),
   };
-  const a = resources.use(await openInstance({ server, keyring, clock }));
-  const b = resources.use(await openInstance({ server, keyring, clock }));
+  const a = resources.use(await openInstance({ url: server.url, keyring, clock }));
+  const b = resources.use(await openInstance({ url: server.url, keyring, clock }));
   const held = resources.move();
   return {
     server,
@@ -77,18 +85,18 @@ export async function openPair(): Promise<Pair> {
 }
 
 interface InstanceOptions {
-  readonly server: NatsTestServer;
+  readonly url: string;
   readonly keyring: Keyring;
   readonly clock: { nowMs(): number };
 }
 
 export async function openInstance(options: InstanceOptions): Promise<Instance> {
-  const { server, keyring, clock } = options;
+  const { url, keyring, clock } = options;
   const logger = silentLogger;
   await using resources = new AsyncDisposableStack();
   const nats = resources.use(
     await connectNats({
-      url: server.url,
+      url,
       name: "test",
       connectTimeoutMs: 5_000,
       logger,
@@ -100,30 +108,29 @@ export async function openInstance(options: InstanceOptions): Promise<Instance> 
   const events = resources.use(await openEventStore(nats, { logger }));
   const presence = resources.use(openPresence(nats, { presenceTimeoutMs, logger }));
   const secrets = openSecretStore(nats);
-  const parties = openPartyStore(nats);
+  const parties = resources.use(openPartyStore(nats, { logger }));
   const forgotten: string[] = [];
-  const mail = new Set<string>(["has-mail"]);
-  const coordinator = resources.use(
-    createCoordinator({
-      sessions,
-      secrets,
-      joinMisses: openJoinMissCounter(nats),
-      keyring,
-      events,
-      parties,
-      presence,
-      hasMail: async (sessionId) => mail.has(sessionId),
-      forgetSession: async (sessionId) => {
-        forgotten.push(sessionId);
-        await events.removeSession(sessionId);
-      },
-      clock,
-      randomness: { id: () => randomBytes(16).toString("hex") },
-      log: logger,
-      defaultTtlMs: 600_000,
-      presenceTimeoutMs,
-    }),
-  );
+  const parts: CoordinatorOptions = {
+    sessions,
+    secrets,
+    joinMisses: openJoinMissCounter(nats),
+    keyring,
+    events,
+    parties,
+    presence,
+    hasMail: (sessionId) => hasMail(nats, sessionId),
+    forgetSession: async (sessionId) => {
+      forgotten.push(sessionId);
+      await forgetMail(nats, sessionId);
+      await events.removeSession(sessionId);
+    },
+    clock,
+    randomness: { id: () => randomBytes(16).toString("hex") },
+    log: logger,
+    defaultTtlMs: 600_000,
+    presenceTimeoutMs,
+  };
+  const coordinator = resources.use(createCoordinator(parts));
   const stopping = new AbortController();
   let keeping: Promise<void> = Promise.resolve();
   resources.defer(async () => {
@@ -138,9 +145,31 @@ export async function openInstance(options: InstanceOptions): Promise<Instance> 
     secrets,
     events,
     parties,
+    presence,
     forgotten,
+    mortal: (writes) => createCoordinator(withMortality(parts, writes)),
     keepHouse: () => void (keeping = coordinator.housekeeping.run(stopping.signal)),
     [Symbol.asyncDispose]: () => held.disposeAsync(),
+  };
+}
+
+function withMortality(parts: CoordinatorOptions, writes: number): CoordinatorOptions {
+  let left = writes;
+  const writing = async <Result>(write: () => Promise<Result>): Promise<Result> => {
+    if (left === 0) throw new Error("this instance is dead");
+    left -= 1;
+    return write();
+  };
+  const { sessions, events } = parts;
+  return {
+    ...parts,
+    sessions: {
+      ...sessions,
+      create: (record) => writing(() => sessions.create(record)),
+      replace: (stored, record) => writing(() => sessions.replace(stored, record)),
+      keep: (record) => writing(() => sessions.keep(record)),
+    },
+    events: { append: (event, hash) => writing(() => events.append(event, hash)) },
   };
 }
 

@@ -4,6 +4,7 @@ import type {
   OutsideChange,
   OutsideCreation,
 } from "../../../src/domain/events/session-directory.ts";
+import { subjects } from "../../../src/nats/subjects.ts";
 import { refusal } from "../../unit/domain/sessions/session-records.ts";
 import {
   alternating,
@@ -81,8 +82,14 @@ describe("a session of an outside coordinator", () => {
     const created = await next().coordinator.createSession(anybody, request());
     const taken = creation(pair, { ...second, sessionId: created.record.sessionId });
     await assert.rejects(next().coordinator.createFromEvent(taken), refusal("SESSION_EXISTS"));
-    const withMail = creation(pair, { ...second, sessionId: "has-mail" });
-    await assert.rejects(next().coordinator.createFromEvent(withMail), refusal("SESSION_EXISTS"));
+    const { js } = pair.a.nats;
+    await js.publish(subjects.message({ sessionId: "has-mail", partyId: "p0" }, "m-1"), "x");
+    const settled = { sessionId: "had-mail", partyId: "p0" };
+    await js.publish(subjects.delivery(settled, "m-1", "ack"), "{}");
+    for (const sessionId of ["has-mail", "had-mail"]) {
+      const withMail = next().coordinator.createFromEvent(creation(pair, { ...second, sessionId }));
+      await assert.rejects(withMail, refusal("SESSION_EXISTS"));
+    }
   });
 
   it("signs with the indexes of the keygen session it names", async () => {

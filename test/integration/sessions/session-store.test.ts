@@ -51,6 +51,14 @@ async function created(store: SessionStore, sessionId: string): Promise<StoredSe
   return stored;
 }
 
+async function keptIds(store: SessionStore, before?: number): Promise<readonly string[]> {
+  const ids: string[] = [];
+  for await (const piece of store.keptBefore(before)) {
+    ids.push(...piece.map(({ record }) => record.sessionId));
+  }
+  return ids;
+}
+
 describe("the session store", () => {
   it("gives back what was stored, bytes and all", async () => {
     await using stores = await setup();
@@ -149,9 +157,22 @@ describe("the session store", () => {
     await stores.a.keep({ ...aRecord(), sessionId: "s-2" });
     assert.equal((await stores.b.kept("s-1"))?.thresholdT, 2);
     assert.equal(await stores.b.kept("s-3"), undefined);
-    const ids: string[] = [];
-    for await (const record of stores.b.allKept()) ids.push(record.sessionId);
-    assert.deepEqual(ids, ["s-1", "s-2"]);
+    assert.deepEqual(await keptIds(stores.b), ["s-2", "s-1"]);
     assert.equal([...stores.b.all()].length, 0);
+  });
+
+  it("gives kept sessions in pieces, the last one first, from any place on", async () => {
+    await using stores = await setup();
+    assert.deepEqual(await keptIds(stores.a), []);
+    const ids = Array.from({ length: 300 }, (_, index) => `s-${index}`);
+    for (const id of ids) await stores.a.keep(named(id));
+    assert.deepEqual(await keptIds(stores.b), ids.toReversed());
+    assert.deepEqual(await keptIds(stores.b, 101), ids.slice(0, 100).toReversed());
+    assert.deepEqual(await keptIds(stores.b, 1), []);
+    assert.deepEqual(await keptIds(stores.b, 1e15), ids.toReversed());
+    for await (const piece of stores.b.keptBefore()) {
+      assert.ok(piece.length < ids.length);
+      break;
+    }
   });
 });
