@@ -6,7 +6,9 @@ export type BrokerStartReason =
   | "DATA_DIR_UNUSABLE"
   /** No place had a nats-server that works. */
   | "NO_NATS_SERVER"
-  /** The nats-server ended, or did not get ready, before it served anybody. */
+  /** Somebody killed the nats-server before it served anybody. */
+  | "NATS_SERVER_KILLED"
+  /** The nats-server ended by itself, or did not get ready, before it served anybody. */
   | "NATS_SERVER_FAILED";
 
 /** The message is one line for the operator; nothing is gained by a stack. */

@@ -16,6 +16,11 @@ export interface NatsConfig {
   /** Where the server writes the ports it listens on. */
   readonly portsDir: string;
   readonly logFile: string;
+  /**
+   * Under it, on a free port of loopback, the server answers how it is. Unguessable, since it tells whoever asks which
+   * sessions there are, too. Default: it answers nobody.
+   */
+  readonly monitorPath?: string;
   /** Without it everybody on this machine may connect. */
   readonly credentials?: { readonly user: string; readonly pass: string };
 }
@@ -25,7 +30,7 @@ export interface NatsConfig {
  * it is acknowledged. The file store has no limit here, so the server takes one from the free space of the disk.
  */
 export async function writeNatsConfig(path: string, config: NatsConfig): Promise<void> {
-  const { credentials } = config;
+  const { credentials, monitorPath } = config;
   const lines = [
     `listen: "127.0.0.1:${config.port}"`,
     `max_payload: ${maxPayloadBytes}`,
@@ -39,6 +44,9 @@ export async function writeNatsConfig(path: string, config: NatsConfig): Promise
     `  max_memory_store: ${maxMemoryStoreBytes}`,
     "}",
   ];
+  if (monitorPath !== undefined) {
+    lines.push('http: "127.0.0.1:-1"', `http_base_path: ${quoted(monitorPath)}`);
+  }
   if (credentials !== undefined) {
     lines.push(
       `authorization { user: ${quoted(credentials.user)}, password: ${quoted(credentials.pass)} }`,

@@ -4,6 +4,7 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { BrokerStartError } from "./broker-errors.ts";
+import { askHealth, type StoreHealth } from "./nats-health.ts";
 import { writeNatsConfig, type NatsConfig } from "./nats-config.ts";
 
 export interface NatsProcessOptions {
@@ -28,6 +29,8 @@ export interface NatsProcess {
   /** Resolves when the process has ended; never rejects. */
   readonly exited: Promise<NatsExit>;
   kill(signal: NodeJS.Signals): void;
+  /** How its store is; `undefined`: it does not answer, or has no `monitorPath`. */
+  health(): Promise<StoreHealth | undefined>;
   /** Ends it: SIGTERM, SIGKILL after 5 s. Resolves when it is gone. */
   stop(): Promise<NatsExit>;
 }
@@ -56,11 +59,18 @@ export async function startNatsProcess(options: NatsProcessOptions): Promise<Nat
   const waiting = new AbortController();
   const limits = [timeout, waiting.signal, ...(signal === undefined ? [] : [signal])];
   try {
-    const ready = readyPort(config.portsDir, AbortSignal.any(limits));
-    const port = await Promise.race([ready, exited.then(() => undefined)]);
+    const ready = readyPorts(config.portsDir, AbortSignal.any(limits));
+    const ports = await Promise.race([ready, exited.then(() => undefined)]);
     if (child.pid === undefined) throw startFailure(`${options.binaryPath} is no program`);
-    if (port === undefined) throw startFailure(await lastLogLine(config.logFile));
-    return { pid: child.pid, port, exited, stop, kill: (name) => void child.kill(name) };
+    if (ports === undefined) throw endedEarly(await exited, await lastLogLine(config.logFile));
+    return {
+      pid: child.pid,
+      port: ports.client,
+      exited,
+      stop,
+      kill: (name) => void child.kill(name),
+      health: () => healthOf(ports.monitor, config),
+    };
   } catch (error) {
     await stop();
     throw timeout.aborted ? startFailure(`not ready in ${readyTimeoutMs} ms`) : error;
@@ -123,22 +133,30 @@ async function stopChild(child: ChildProcess, exited: Promise<NatsExit>): Promis
   }
 }
 
-async function readyPort(portsDir: string, signal: AbortSignal): Promise<number> {
+interface Ports {
+  readonly client: number;
+  readonly monitor: number | undefined;
+}
+
+async function readyPorts(portsDir: string, signal: AbortSignal): Promise<Ports> {
   for (;;) {
     // Also for a port that was given: whoever answers there need not be the process just started.
-    const port = await writtenPort(portsDir);
-    if (port !== undefined && (await answersInfo(port))) return port;
+    const ports = await writtenPorts(portsDir);
+    if (ports !== undefined && (await answersInfo(ports.client))) return ports;
     await pause(pollMs, undefined, { signal });
   }
 }
 
-/** The port in the file that the server writes when it listens. */
-async function writtenPort(portsDir: string): Promise<number | undefined> {
+/** The ports in the file that the server writes when it listens. */
+async function writtenPorts(portsDir: string): Promise<Ports | undefined> {
   const [file] = await readdir(portsDir);
   if (file === undefined) return undefined;
   const text = await readFile(join(portsDir, file), "utf8");
-  const port = /"nats:\/\/127\.0\.0\.1:(\d+)"/.exec(text)?.[1];
-  return port === undefined ? undefined : Number(port);
+  const [client, monitor] = ["nats", "http"].map((scheme) => {
+    const port = new RegExp(`"${scheme}://127\\.0\\.0\\.1:(\\d+)"`).exec(text)?.[1];
+    return port === undefined ? undefined : Number(port);
+  });
+  return client === undefined ? undefined : { client, monitor };
 }
 
 /** A client connects and is greeted. */
@@ -156,6 +174,14 @@ function answersInfo(port: number): Promise<boolean> {
   });
 }
 
+async function healthOf(
+  port: number | undefined,
+  { monitorPath: path, storeDir }: NatsConfig,
+): Promise<StoreHealth | undefined> {
+  if (port === undefined || path === undefined) return undefined;
+  return askHealth({ port, path, storeDir });
+}
+
 async function lastLogLine(logFile: string): Promise<string> {
   const log = await readFile(logFile, "utf8").catch(() => "");
   return `${log.trim().split("\n").at(-1) ?? ""} (${logFile})`;
@@ -163,4 +189,11 @@ async function lastLogLine(logFile: string): Promise<string> {
 
 function startFailure(why: string): BrokerStartError {
   return new BrokerStartError("NATS_SERVER_FAILED", `nats-server did not start: ${why}`);
+}
+
+/** One that was killed may be started again; one that ended by itself has said why. */
+function endedEarly({ signal }: NatsExit, why: string): BrokerStartError {
+  if (signal === null) return startFailure(why);
+  const what = `nats-server was ended by ${signal} before it was ready`;
+  return new BrokerStartError("NATS_SERVER_KILLED", what);
 }

@@ -1,4 +1,5 @@
-import { startManagedNats } from "../broker/managed-nats.ts";
+import { setTimeout as pause } from "node:timers/promises";
+import { startManagedNats, type ManagedNats } from "../broker/managed-nats.ts";
 import { findNatsServer } from "../broker/nats-binary.ts";
 import type { Settings } from "../config/settings-table.ts";
 import type { Clock } from "../domain/clock.ts";
@@ -21,20 +22,29 @@ export interface Broker extends AsyncDisposable {
   readonly nats: Nats;
   /** Where messages are kept, in a few words for the operator. */
   readonly store: string;
+  /** What the router's own nats-server says of its store. A NATS of somebody else is looked after by others. */
+  readonly storeState: StoreState | undefined;
   /** What the operator should know of it, one line each. */
   readonly warnings: readonly string[];
 }
 
+export type StoreState = ManagedNats["storeState"];
+
 type Target = Pick<NatsOptions, "url" | "user" | "pass" | "requiresTls">;
 
 const connectTimeoutMs = 5_000;
+/** How long a nats-server of our own may be away that dies while the router starts, in milliseconds. */
+const ownPatienceMs = 15_000;
+const ownPauseMs = 200;
 
 /** Connects to the NATS that is named, or runs one; resolves when every stream and bucket is there. */
 export async function openBroker(options: BrokerOptions): Promise<Broker> {
   const external = options.settings.nats;
   await using resources = new AsyncDisposableStack();
   const own = external === undefined ? resources.use(await runNats(options)) : undefined;
-  const nats = resources.use(await connect(options, own ?? (external as Target)));
+  const connecting =
+    own === undefined ? connect(options, external as Target) : connectOwn(options, own);
+  const nats = resources.use(await connecting);
   await provisionFirst(nats);
   // A bucket in memory is gone when a single server starts again. What fails here shows in the readiness.
   nats.onReconnect(() => {
@@ -44,10 +54,13 @@ export async function openBroker(options: BrokerOptions): Promise<Broker> {
   return {
     nats,
     store: own?.store ?? `NATS at ${external?.url}`,
+    storeState: own?.storeState,
     warnings: external === undefined ? [] : externalWarnings(nats),
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   };
 }
+
+interface OwnNats extends Target, AsyncDisposable, Pick<Broker, "store" | "storeState"> {}
 
 async function runNats({
   settings,
@@ -55,7 +68,7 @@ async function runNats({
   logger,
   onProgress,
   signal,
-}: BrokerOptions): Promise<Target & AsyncDisposable & { readonly store: string }> {
+}: BrokerOptions): Promise<OwnNats> {
   const { dataDir } = settings;
   const { path, version } = await findNatsServer({ env, onProgress, signal });
   const managed = await startManagedNats({ dataDir, binaryPath: path, logger, signal });
@@ -63,9 +76,25 @@ async function runNats({
     url: managed.url,
     user: managed.user,
     pass: managed.pass,
+    storeState: managed.storeState,
     store: `nats-server ${version}, synced writes, data in ${dataDir}`,
     [Symbol.asyncDispose]: () => managed[Symbol.asyncDispose](),
   };
+}
+
+/** Our own server is started again when it dies, so it is waited for. */
+async function connectOwn(options: BrokerOptions, own: OwnNats): Promise<Nats> {
+  const { logger, signal } = options;
+  const giveUpAt = performance.now() + ownPatienceMs;
+  for (;;) {
+    try {
+      return await connect(options, own);
+    } catch (error) {
+      if (performance.now() > giveUpAt) throw error;
+      logger.warn({ err: error }, "connecting to nats-server again");
+      await pause(ownPauseMs, undefined, { signal });
+    }
+  }
 }
 
 async function connect(options: BrokerOptions, target: Target): Promise<Nats> {

@@ -2,9 +2,10 @@ import { once } from "node:events";
 import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** A TCP proxy between a party and its router that does to connections what networks do. */
+/** A TCP proxy between a party and its router, or a router and its NATS, that does to connections what networks do. */
 export interface FlakyProxy extends AsyncDisposable {
   readonly url: string;
+  readonly port: number;
   /** Connections that are open. */
   readonly openCount: number;
   /** How often there was something to cut. */
@@ -13,10 +14,17 @@ export interface FlakyProxy extends AsyncDisposable {
   cut(kind?: CutKind): number;
   /** From now on the connections of now carry nothing more, without a sign; new ones are fine. Returns how many. */
   deafen(): number;
-  /** From now on nothing is carried, by no connection, until {@link resume}. */
-  stall(): void;
+  /** From now on nothing is carried that way, by no connection, until {@link resume}. Default: neither way. */
+  stall(way?: Way): void;
   resume(): void;
+  /** From now on what is carried takes this long each way, in milliseconds. */
+  delay(delayMs: number): void;
+  /** Tells the target of all connections that nothing more comes, while it may still talk. */
+  closeHalf(): void;
 }
+
+/** To the target, back from it, or both. */
+export type Way = "there" | "back" | "both";
 
 export type CutKind = "reset" | "close";
 
@@ -28,15 +36,15 @@ interface Pair {
 /** `targets`: ports on this machine; each connection goes to the next one. */
 export async function startFlakyProxy(...targets: readonly number[]): Promise<FlakyProxy> {
   const pairs = new Set<Pair>();
-  let isStalled = false;
+  const state: State = { stalled: undefined, delayMs: 0 };
   let cutCount = 0;
   let accepted = 0;
   const server = createServer((outer) => {
     const inner = connect(targets[accepted++ % targets.length] ?? 0, "127.0.0.1");
     const pair = { inner, outer };
     pairs.add(pair);
-    carry(outer, inner, () => isStalled);
-    carry(inner, outer, () => isStalled);
+    carry(outer, inner, { way: "there", state });
+    carry(inner, outer, { way: "back", state });
     for (const socket of [outer, inner]) {
       // What breaks on one side is told to the other below.
       socket.on("error", () => undefined);
@@ -45,8 +53,8 @@ export async function startFlakyProxy(...targets: readonly number[]): Promise<Fl
         outer.destroy();
         inner.destroy();
       });
-      if (isStalled) socket.pause();
     }
+    pauseStalled(pair, state);
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -56,6 +64,7 @@ export async function startFlakyProxy(...targets: readonly number[]): Promise<Fl
   };
   return {
     url: `http://127.0.0.1:${port}`,
+    port,
     get openCount() {
       return pairs.size;
     },
@@ -78,13 +87,19 @@ export async function startFlakyProxy(...targets: readonly number[]): Promise<Fl
       });
       return pairs.size;
     },
-    stall() {
-      isStalled = true;
-      all((socket) => socket.pause());
+    stall(way = "both") {
+      state.stalled = way;
+      for (const pair of pairs) pauseStalled(pair, state);
     },
     resume() {
-      isStalled = false;
+      state.stalled = undefined;
       all((socket) => socket.resume());
+    },
+    delay(delayMs) {
+      state.delayMs = delayMs;
+    },
+    closeHalf() {
+      for (const { inner } of pairs) inner.end();
     },
     async [Symbol.asyncDispose]() {
       const closed = once(server, "close");
@@ -95,13 +110,37 @@ export async function startFlakyProxy(...targets: readonly number[]): Promise<Fl
   };
 }
 
-function carry(from: Socket, to: Socket, isStalled: () => boolean): void {
-  from.on("data", (chunk: Buffer) => {
-    if (to.write(chunk)) return;
+interface State {
+  stalled: Way | undefined;
+  delayMs: number;
+}
+
+function isStalled({ stalled }: State, way: Way): boolean {
+  return stalled === "both" || stalled === way;
+}
+
+function pauseStalled({ inner, outer }: Pair, state: State): void {
+  if (isStalled(state, "there")) outer.pause();
+  if (isStalled(state, "back")) inner.pause();
+}
+
+interface Carriage {
+  readonly way: Way;
+  readonly state: State;
+}
+
+function carry(from: Socket, to: Socket, { way, state }: Carriage): void {
+  const write = (chunk: Buffer): void => {
+    if (!to.writable || to.write(chunk)) return;
     from.pause();
     to.once("drain", () => {
-      if (!isStalled()) from.resume();
+      if (!isStalled(state, way)) from.resume();
     });
+  };
+  from.on("data", (chunk: Buffer) => {
+    if (state.delayMs === 0) write(chunk);
+    // All wait equally long, so they stay in order.
+    else setTimeout(write, state.delayMs, chunk);
   });
   from.on("end", () => to.end());
 }

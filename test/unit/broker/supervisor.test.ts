@@ -10,6 +10,8 @@ interface FakeProcess extends NatsProcess {
   isRunning(): boolean;
 }
 
+const health = async (): Promise<undefined> => undefined;
+
 function fakeProcess(pid: number): FakeProcess {
   const { promise: exited, resolve } = Promise.withResolvers<NatsExit>();
   let running = true;
@@ -21,7 +23,7 @@ function fakeProcess(pid: number): FakeProcess {
     die();
     return exited;
   };
-  return { pid, port: 1, exited, kill: die, stop, die, isRunning: () => running };
+  return { pid, port: 1, exited, kill: die, stop, health, die, isRunning: () => running };
 }
 
 /** A supervisor of fake processes under a clock that the test turns. */
