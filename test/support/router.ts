@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { listProcesses } from "../../src/broker/process-list.ts";
 
 export interface RouterProcess extends AsyncDisposable {
   readonly url: string;
@@ -17,19 +18,27 @@ export interface RouterProcess extends AsyncDisposable {
   kill(signal: NodeJS.Signals): Promise<number | string>;
   /** Starts it again on the same port and data directory; resolves when it is ready. */
   restart(): Promise<void>;
+  /** SIGSTOP: its connections stay open and silent until {@link thaw}, or until it is killed. */
+  freeze(): void;
+  thaw(): void;
+  /** Of the nats-server that it runs now; rejects when there is none. */
+  natsPid(): Promise<number>;
 }
 
 export interface RouterProcessOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly args?: readonly string[];
+  /** A directory that the test owns. Default: one that is gone when the router is disposed. */
+  readonly dataDir?: string;
 }
 
 const mainPath = join(import.meta.dirname, "../../src/main.ts");
-const startLimitMs = 20_000;
+/** Long, for a machine that has much else to do. */
+const startLimitMs = 40_000;
 
 /** A router as its users run it: a process of its own, with its own nats-server and data directory. */
 export async function startRouter(options: RouterProcessOptions = {}): Promise<RouterProcess> {
-  const dataDir = await mkdtemp(join(tmpdir(), "mpc-router-data-"));
+  const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), "mpc-router-data-")));
   let port = 0;
   let printed = "";
   const start = async (): Promise<ChildProcess> => {
@@ -65,10 +74,20 @@ export async function startRouter(options: RouterProcessOptions = {}): Promise<R
       await end("SIGTERM");
       child = await start();
     },
+    freeze: () => void child.kill("SIGSTOP"),
+    thaw: () => void child.kill("SIGCONT"),
+    async natsPid() {
+      const running = await listProcesses();
+      const nats = running.find(({ commandLine }) =>
+        commandLine.endsWith(`${dataDir}/nats-server.conf`),
+      );
+      if (nats === undefined) throw new Error("no nats-server runs on the data directory");
+      return nats.pid;
+    },
     async [Symbol.asyncDispose]() {
       process.off("exit", onExit);
       await end("SIGTERM");
-      await rm(dataDir, { recursive: true, force: true });
+      if (options.dataDir === undefined) await rm(dataDir, { recursive: true, force: true });
     },
   };
 }
