@@ -1,88 +1,28 @@
-import { readFileSync } from "node:fs";
-import { bannerText } from "./compose/banner.ts";
 import { BrokerStartError } from "./broker/broker-errors.ts";
-import { helpText } from "./config/help-text.ts";
-import { badSettingsExitCode, SettingsError } from "./config/settings-error.ts";
-import { readInvocation } from "./config/invocation.ts";
-import { startRouter, type RouterOptions, type RunningRouter } from "./compose/router.ts";
+import { UsageError, usageExitCode } from "./cli/usage-error.ts";
 import { StartError } from "./compose/start-error.ts";
-import { createLogger, type Logger } from "./telemetry/logger.ts";
+import { badSettingsExitCode, SettingsError } from "./config/settings-error.ts";
 
-/** A drain that takes longer than this, in milliseconds, is cut: whoever stops us would kill us soon. */
-const maxDrainMs = 9_000;
-
-async function main(): Promise<void> {
-  const invocation = await readInvocation(process.argv.slice(2), process.env);
-  if (invocation.kind === "help") process.stdout.write(helpText());
-  else if (invocation.kind === "version") process.stdout.write(`${version()}\n`);
-  else await serve(invocation);
-}
-
-async function serve(options: Pick<RouterOptions, "settings" | "sealKeys">): Promise<void> {
-  const logger = createLogger({ level: options.settings.logLevel });
-  const stopping = new AbortController();
-  // Listened to until the end: npm passes on a Ctrl-C that the terminal has sent already, and the second must not kill.
-  for (const name of ["SIGTERM", "SIGINT"] as const) process.on(name, () => stopping.abort());
-  const { signal } = stopping;
-  signal.addEventListener("abort", () => {
-    logger.info({}, "stopping");
-    cutAfter(maxDrainMs, logger);
-  });
-  const router = await start({ ...options, logger, signal });
-  if (router !== undefined) {
-    process.stdout.write(bannerText({ version: version(), ...router }));
-    await aborted(signal);
-    await router[Symbol.asyncDispose]();
+/** Loads what the command needs: to issue a token takes no router. */
+async function main(args: readonly string[]): Promise<void> {
+  if (args[0] === "token") {
+    const { runToken } = await import("./cli/token.ts");
+    process.stdout.write(await runToken(args.slice(1)));
+    return;
   }
-  logger.info({}, "stopped");
-  process.exit(0);
+  const { runRouter } = await import("./compose/command.ts");
+  await runRouter(args);
 }
 
-/** `undefined`: told to stop before it was ready, which is no failure. */
-async function start(
-  options: Pick<RouterOptions, "settings" | "sealKeys" | "logger" | "signal">,
-): Promise<RunningRouter | undefined> {
-  try {
-    return await startRouter({
-      ...options,
-      env: process.env,
-      onProgress: (line) => process.stdout.write(`${line}\n`),
-    });
-  } catch (error) {
-    if (options.signal.aborted) return undefined;
-    throw error;
-  }
-}
-
-function cutAfter(limitMs: number, logger: Logger): void {
-  setTimeout(() => {
-    logger.error({ limitMs }, "the drain took too long; what is left is cut");
-    process.exit(0);
-  }, limitMs).unref();
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
-}
-
-function version(): string {
-  const file = readFileSync(new URL("../package.json", import.meta.url), "utf8");
-  return (JSON.parse(file) as { readonly version: string }).version;
-}
+const expected = [BrokerStartError, SettingsError, StartError, UsageError];
 
 /** What is the operator's to mend is said in one line; anything else is ours, and comes with its stack. */
 function fail(error: unknown): never {
-  if (error instanceof SettingsError) {
-    process.stderr.write(`mpc-router: ${error.message}\n`);
-    process.exit(badSettingsExitCode);
-  }
-  const isExpected = error instanceof BrokerStartError || error instanceof StartError;
+  const isExpected = error instanceof Error && expected.some((kind) => error instanceof kind);
   const text = isExpected ? error.message : String((error as Error).stack ?? error);
   process.stderr.write(`mpc-router: ${text}\n`);
-  process.exit(1);
+  if (error instanceof SettingsError) process.exit(badSettingsExitCode);
+  process.exit(error instanceof UsageError ? usageExitCode : 1);
 }
 
-main().catch(fail);
+main(process.argv.slice(2)).catch(fail);

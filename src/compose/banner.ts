@@ -3,24 +3,42 @@ import { addressText, type Address } from "../config/kinds.ts";
 export interface Banner {
   readonly version: string;
   readonly address: Address;
+  readonly scheme: "http" | "https";
   /** Where messages are kept, in a few words. */
   readonly store: string;
+  /** How callers show who they are; undefined where they are believed. */
+  readonly authentication: string | undefined;
+  /** Whether browsers are given the demo. */
+  readonly isForBrowsers: boolean;
   /** What the operator should know, one line each. */
   readonly warnings: readonly string[];
 }
 
 /** What a new user sees: what runs here, and three things to try. */
-export function bannerText({ version, address, store, warnings }: Banner): string {
+export function bannerText(banner: Banner): string {
+  const { version, address, scheme, store, authentication, warnings } = banner;
   const at = addressText(address);
-  const register = '{"party_id":"alice","party_role":"temporary"}';
   return [
-    `mpc-router ${version} is ready on http://${at} (gRPC, gRPC-Web, Connect and JSON on one port)`,
+    `mpc-router ${version} is ready on ${scheme}://${at} (gRPC, gRPC-Web, Connect and JSON on one port)`,
     `  store: ${store}`,
+    ...(authentication === undefined ? [] : [`  authentication: ${authentication}`]),
     ...warnings.map((warning) => `  note: ${warning}`),
     "try:",
-    `  curl http://${at}/mpc.router.v1.MessageRouter/RegisterParty -H 'content-type: application/json' -d '${register}'`,
-    `  grpcurl -plaintext ${at} list`,
-    `  a browser at http://${at}/`,
+    ...thingsToTry(banner, at).map((thing) => `  ${thing}`),
     "",
   ].join("\n");
+}
+
+function thingsToTry(
+  { authentication, isForBrowsers, scheme }: Banner,
+  at: string,
+): readonly string[] {
+  const register = '{"party_id":"alice","party_role":"temporary"}';
+  const token = authentication === undefined ? "" : ' -H "authorization: Bearer $TOKEN"';
+  const plainText = scheme === "http" ? " -plaintext" : "";
+  return [
+    `curl ${scheme}://${at}/mpc.router.v1.MessageRouter/RegisterParty${token} -H 'content-type: application/json' -d '${register}'`,
+    `grpcurl${plainText}${token} ${at} list`,
+    ...(isForBrowsers ? [`a browser at ${scheme}://${at}/`] : []),
+  ];
 }

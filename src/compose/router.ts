@@ -4,20 +4,27 @@ import { join } from "node:path";
 import { createContextValues } from "@connectrpc/connect";
 import { addressText, type Address } from "../config/kinds.ts";
 import { originPattern } from "../config/origins.ts";
+import { isLoopback } from "../config/loopback.ts";
 import type { Settings } from "../config/settings-table.ts";
 import type { Clock, Randomness } from "../domain/clock.ts";
 import type { Nats } from "../nats/connection.ts";
 import { watchReadiness } from "../nats/readiness.ts";
+import { createAdmission, type Admit } from "../rpc/admission.ts";
 import { connectionKey } from "../rpc/connection.ts";
+import { createExpiries } from "../rpc/expiries.ts";
 import { createErrorInterceptor, createLivenessInterceptor } from "../rpc/interceptors.ts";
-import { unknownMethod, withFixedParseErrors } from "../rpc/parse-errors.ts";
+import { withFixedParseErrors } from "../rpc/parse-errors.ts";
+import { portRefusal } from "../rpc/port-refusals.ts";
 import { createHttpApp } from "../server/http-app.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { openAuthentication, type Authentication } from "./authentication.ts";
 import { openBroker } from "./broker.ts";
+import { withStoreState } from "./readiness.ts";
 import { createRules } from "./rules.ts";
 import { routesOf } from "./services.ts";
 import { StartError } from "./start-error.ts";
 import { openStores } from "./stores.ts";
+import { openTls } from "./tls.ts";
 
 export interface RouterOptions {
   readonly settings: Settings;
@@ -37,8 +44,13 @@ export interface RouterOptions {
 export interface RunningRouter extends AsyncDisposable {
   /** Where it serves. */
   readonly address: Address;
+  readonly scheme: "http" | "https";
   /** Where messages are kept, in a few words. */
   readonly store: string;
+  /** How callers show who they are; undefined where they are believed. */
+  readonly authentication: string | undefined;
+  /** Whether browsers are given the demo. */
+  readonly isForBrowsers: boolean;
   /** What the operator should know, one line each. */
   readonly warnings: readonly string[];
 }
@@ -57,44 +69,82 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   const { settings, logger, clock = systemClock } = options;
   const instanceId = randomness.id().slice(0, 16);
   await using resources = new AsyncDisposableStack();
+  const authentication = resources.use(await openAuthentication({ settings, logger, clock }));
+  const tls = await openTls(settings, logger);
   const broker = resources.use(await openBroker({ ...options, clock, instanceId }));
   const { nats } = broker;
   const common = { nats, settings, clock, logger, instanceId, randomness };
   const maxPayloadBytes = payloadLimit(settings, nats);
   const stores = resources.use(await openStores({ ...common, sealKeys: options.sealKeys }));
   const rules = resources.use(createRules({ ...common, stores, maxPayloadBytes }));
-  const readiness = resources.use(watchReadiness(nats, common));
+  const readiness = withStoreState(resources.use(watchReadiness(nats, common)), broker.storeState);
+  const isForBrowsers = mayServeSite(settings, authentication);
+  // Once the calls in flight have ended; a store that does not answer must not hold up the rest.
+  resources.defer(() => nats.beginClosing());
   const app = resources.use(
     createHttpApp({
-      routes: withFixedParseErrors(routesOf(rules, readiness), [
-        createErrorInterceptor(logger),
-        createLivenessInterceptor((partyId) => rules.partyStreams.noteCall(partyId)),
-      ]),
+      routes: withFixedParseErrors(
+        routesOf(rules, readiness),
+        [
+          createErrorInterceptor(logger),
+          createLivenessInterceptor((partyId) => rules.partyStreams.noteCall(partyId)),
+        ],
+        admission(authentication, common, resources),
+      ),
       contextValues: (connection) => createContextValues().set(connectionKey, connection),
-      unknownMethod,
+      refusal: portRefusal,
+      ...(tls === undefined ? {} : { tls: tls.material }),
+      ...(isForThisMachine(settings, authentication) ? { homeHosts: [settings.listen.host] } : {}),
       allowedOrigins: settings.allowedOrigins.map(originPattern),
       maxPayloadBytes,
       timeouts: { pingIntervalMs: Math.min(20_000, settings.presenceTimeoutMs / 3) },
-      ...(existsSync(siteDirectory) ? { staticDirectory: siteDirectory } : {}),
+      ...(isForBrowsers && existsSync(siteDirectory) ? { staticDirectory: siteDirectory } : {}),
       readiness: () =>
         readiness.isReady() ? { ready: true } : { ready: false, reason: readiness.reason() },
       logger,
     }),
   );
+  resources.use(tls?.follow((material) => app.replaceTls(material)));
   options.signal.throwIfAborted();
   const address = await listen(app, settings.listen);
   const held = resources.move();
   return {
     address,
+    scheme: tls === undefined ? "http" : "https",
     store: broker.store,
+    authentication: authentication?.summary,
+    isForBrowsers,
     warnings: [
       ...broker.warnings,
       ...payloadWarnings(settings, nats, maxPayloadBytes),
       ...stores.warnings,
-      "no authentication: every caller is believed (development only)",
+      ...(authentication === undefined
+        ? ["no authentication: every caller is believed (development only)"]
+        : []),
     ],
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   };
+}
+
+/** Undefined where everybody is let in, and believed. */
+function admission(
+  authentication: Authentication | undefined,
+  { logger, clock }: { readonly logger: Logger; readonly clock: Clock },
+  resources: AsyncDisposableStack,
+): Admit | undefined {
+  if (authentication === undefined) return undefined;
+  const expiries = resources.use(createExpiries(clock));
+  return createAdmission({ ...authentication, expiries, logger });
+}
+
+/** Who is believed must be on this machine, and not a page from elsewhere in its browser. */
+function isForThisMachine(settings: Settings, authentication: Authentication | undefined): boolean {
+  return authentication === undefined && !settings.insecureAllowUnauthenticated;
+}
+
+/** The page plays every party and the coordinator, which is for those who may do so anyhow. */
+function mayServeSite(settings: Settings, authentication: Authentication | undefined): boolean {
+  return settings.demo || (authentication === undefined && isLoopback(settings.listen.host));
 }
 
 /** What is asked for, as far as NATS takes it. */

@@ -12,6 +12,8 @@ export interface Flags {
 export interface KnownFlags {
   /** Such as `--listen`: a text follows. */
   readonly settings: readonly string[];
+  /** Those of them that mean true where they stand alone; a text is attached to them or is not theirs. */
+  readonly booleans: readonly string[];
   /** Such as `--help`: nothing follows. */
   readonly switches: readonly string[];
 }
@@ -31,9 +33,12 @@ export function readFlags(args: readonly string[], known: KnownFlags): Flags {
     } else if (!name.startsWith("-")) {
       problems.push(`argument ${index + 1} is no setting; they are given as --name=value`);
     } else {
+      const isBoolean = known.booleans.includes(name);
       // The text after an unknown flag is taken for its value, so that one mistake is one problem.
-      if (attached === undefined && isFollowed) index += 1;
-      const text = attached ?? (isFollowed ? following : undefined);
+      const isTaken = attached === undefined && isFollowed && !isBoolean;
+      if (isTaken) index += 1;
+      const alone = isBoolean ? "true" : undefined;
+      const text = attached ?? (isTaken ? following : alone);
       const problem = problemOf(name, text, { known, isSecond: texts.has(name) });
       if (problem === undefined && text !== undefined) texts.set(name, text);
       else if (problem !== undefined) problems.push(problem);

@@ -5,7 +5,17 @@ export type Parsed<T> =
 /** What the text of a setting may be. */
 export interface Kind<T> {
   readonly name:
-    "address" | "bytes" | "comma list" | "duration" | "path" | "url" | "whole number" | "word";
+    | "address"
+    | "bytes"
+    | "comma list"
+    | "duration"
+    | "path"
+    | "text"
+    | "true or false"
+    | "url"
+    | "url or path"
+    | "whole number"
+    | "word";
   /** Both ends allowed, or the words to choose from, or the form. */
   readonly range: string;
   /** The text is never shown, neither in errors nor in logs. */
@@ -91,6 +101,32 @@ export function word<const W extends string>(words: readonly W[]): Kind<W> {
     parse(text) {
       const found = words.find((candidate) => candidate === text);
       return found === undefined ? refused(`is not one of ${words.join(", ")}`) : accepted(found);
+    },
+  };
+}
+
+/** Something that is compared, and never taken apart. */
+export function opaqueText(): Kind<string> {
+  return {
+    name: "text",
+    range: "1 to 256 printable ASCII characters without spaces",
+    isSecret: false,
+    parse: (given) =>
+      /^[!-~]{1,256}$/.test(given)
+        ? accepted(given)
+        : refused("is not 1 to 256 printable ASCII characters without spaces"),
+  };
+}
+
+/** A flag that may stand alone, which means true. */
+export function yesOrNo(): Kind<boolean> {
+  return {
+    name: "true or false",
+    range: "true or false; the flag alone means true",
+    isSecret: false,
+    parse(given) {
+      if (given === "true") return accepted(true);
+      return given === "false" ? accepted(false) : refused("is not true or false");
     },
   };
 }

@@ -3,13 +3,15 @@ import {
   address,
   bytes,
   duration,
+  opaqueText,
   path,
   wholeNumber,
   word,
+  yesOrNo,
   type Address,
   type Kind,
 } from "./kinds.ts";
-import { natsUrl, originList, type NatsTarget } from "./url-kinds.ts";
+import { keySetPlace, natsUrl, originList, type NatsTarget } from "./url-kinds.ts";
 
 /** How a router is set up. What each value means is said in {@link settingsTable}. */
 export interface Settings {
@@ -24,6 +26,16 @@ export interface Settings {
   readonly mailboxMaxBytes: number;
   readonly sessionTtlMs: number;
   readonly sealKeyFile: string | undefined;
+  readonly authJwks: string | undefined;
+  readonly authJwtSecretFile: string | undefined;
+  readonly authIssuer: string | undefined;
+  readonly authAudience: string | undefined;
+  readonly tlsCert: string | undefined;
+  readonly tlsKey: string | undefined;
+  readonly tlsClientCa: string | undefined;
+  readonly behindProxy: boolean;
+  readonly insecureAllowUnauthenticated: boolean;
+  readonly demo: boolean;
   readonly allowedOrigins: readonly string[];
   readonly logLevel: LogLevel;
 }
@@ -87,6 +99,41 @@ export const settingsTable: SettingsTable = {
   sealKeyFile: setting("seal-key-file", path(), {
     description:
       "File of the keys that secrets are sealed with: 32 bytes of base64 a line, the first is current.",
+  }),
+  authJwks: setting("auth-jwks", keySetPlace(), {
+    description:
+      "JSON web key set that tokens are verified with (EdDSA, ES256, RS256); wants an issuer and an audience.",
+  }),
+  authJwtSecretFile: setting("auth-jwt-secret-file", path(), {
+    description: "File of the secret, of at least 32 bytes, that HS256 tokens are verified with.",
+  }),
+  authIssuer: setting("auth-issuer", opaqueText(), {
+    description: "What the iss of every token must be.",
+  }),
+  authAudience: setting("auth-audience", opaqueText(), {
+    description: "What the aud of every token must be or have in it.",
+  }),
+  tlsCert: setting("tls-cert", path(), {
+    description: "Certificate chain (PEM); with it the port speaks TLS only. Wants the key.",
+  }),
+  tlsKey: setting("tls-key", path(), {
+    description: "Private key (PEM) of the certificate.",
+  }),
+  tlsClientCa: setting("tls-client-ca", path(), {
+    description:
+      "Authorities (PEM) of client certificates, which then say who calls, alone or beside a token.",
+  }),
+  behindProxy: setting("behind-proxy", yesOrNo(), {
+    defaultText: "false",
+    description: "A proxy in front speaks TLS: lets the router speak plain text off loopback.",
+  }),
+  insecureAllowUnauthenticated: setting("insecure-allow-unauthenticated", yesOrNo(), {
+    defaultText: "false",
+    description: "Lets the router be reached off loopback by anybody, as anybody.",
+  }),
+  demo: setting("demo", yesOrNo(), {
+    defaultText: "false",
+    description: "Serves the demo page with authentication, or off loopback, as well.",
   }),
   allowedOrigins: setting("allowed-origins", originList(), {
     defaultText: `${localOrigins("http")},${localOrigins("https")}`,

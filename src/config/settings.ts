@@ -1,3 +1,4 @@
+import { contradictions } from "./contradictions.ts";
 import { readFlags } from "./flags.ts";
 import type { Parsed } from "./kinds.ts";
 import { settingsTable, type Setting, type Settings } from "./settings-table.ts";
@@ -32,6 +33,9 @@ const switches: ReadonlyMap<string, "help" | "version"> = new Map([
 export function checkSettings(args: readonly string[], env: NodeJS.ProcessEnv): CheckedSettings {
   const flags = readFlags(args, {
     settings: rows.map(([, setting]) => setting.flag),
+    booleans: rows
+      .filter(([, setting]) => setting.kind.name === "true or false")
+      .map(([, setting]) => setting.flag),
     switches: [...switches.keys()],
   });
   for (const [flag, kind] of switches) {
@@ -85,12 +89,4 @@ function badValue({ kind, flag }: AnySetting, given: Given | undefined, problem:
   const origin = given?.origin ?? `the default of ${flag}`;
   if (kind.isSecret || given === undefined) return `${origin}: the value ${problem}`;
   return `${origin}: ${JSON.stringify(given.text.slice(0, shownCharacters))} ${problem}`;
-}
-
-/** Values that are right each, and wrong together. A value that could not be parsed is undefined here. */
-function contradictions(settings: Partial<Settings>): readonly string[] {
-  const { maxPayloadBytes = 0, mailboxMaxBytes = Number.POSITIVE_INFINITY } = settings;
-  return mailboxMaxBytes < maxPayloadBytes
-    ? [`${settingsTable.mailboxMaxBytes.flag} is below ${settingsTable.maxPayloadBytes.flag}`]
-    : [];
 }

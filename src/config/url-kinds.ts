@@ -1,4 +1,5 @@
-import { accepted, refused, type Kind, type Parsed } from "./kinds.ts";
+import { accepted, path, refused, type Kind, type Parsed } from "./kinds.ts";
+import { isLoopback } from "./loopback.ts";
 
 /** Where NATS is, and as whom to connect. */
 export interface NatsTarget {
@@ -28,6 +29,26 @@ export function originList(): Kind<readonly string[]> {
     parse(text) {
       const origins = text.split(",").map((origin) => origin.trim().toLowerCase());
       return origins.every(isOrigin) ? accepted(origins) : refused(`is not ${originForm}`);
+    },
+  };
+}
+
+const keySetForm = "https://… (http:// on loopback only), or a path";
+
+/** Where a key set is: whoever can change it on its way lets in whom he likes, so cleartext does not leave the machine. */
+export function keySetPlace(): Kind<string> {
+  return {
+    name: "url or path",
+    range: keySetForm,
+    // A URL may have a password in it, where none is taken.
+    isSecret: true,
+    parse(text) {
+      if (!/^[a-z][a-z\d+.-]*:\/\//i.test(text)) return path().parse(text);
+      if (!URL.canParse(text)) return refused("is not a URL");
+      const { protocol, hostname, username, password, href } = new URL(text);
+      if (username !== "" || password !== "") return refused("has a user or a password");
+      const isSafe = protocol === "https:" || (protocol === "http:" && isLoopback(hostname));
+      return isSafe ? accepted(href) : refused(`is not ${keySetForm}`);
     },
   };
 }

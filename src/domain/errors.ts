@@ -3,6 +3,8 @@
  * decided in rpc/, in one table that does not compile while a reason is missing.
  */
 export type RouterErrorReason =
+  // Nobody knows who calls.
+  | "UNAUTHENTICATED"
   // What the caller sent is wrong.
   | "INVALID_ID"
   | "INVALID_FIELD"
@@ -14,8 +16,11 @@ export type RouterErrorReason =
   | "PARTY_NOT_FOUND"
   | "DELEGATE_SHARE_NOT_FOUND"
   | "SERVICE_NOT_FOUND"
+  | "FOREIGN_HOST"
+  | "FOREIGN_ORIGIN"
   | "CALLER_MISMATCH"
   | "COORDINATOR_ONLY"
+  | "ROLE_NOT_ALLOWED"
   | "NOT_A_RECIPIENT"
   | "JOIN_DENIED"
   | "NOT_THE_DELEGATE"
@@ -42,6 +47,7 @@ export type RouterErrorReason =
   // A limit.
   | "MAILBOX_FULL"
   | "TOO_MANY_JOIN_ATTEMPTS"
+  | "RATE_LIMITED"
   // The parties disagree, or another stream took over.
   | "PUBLIC_KEY_MISMATCH"
   | "SIGNATURE_MISMATCH"
@@ -49,6 +55,7 @@ export type RouterErrorReason =
   // This server does not speak what was asked: an unknown method or compression.
   | "UNIMPLEMENTED"
   // Nothing is wrong with the call: try again.
+  | "AUTH_KEYS_UNAVAILABLE"
   | "BROKER_UNAVAILABLE"
   | "SHUTTING_DOWN";
 

@@ -14,6 +14,16 @@ export interface Connection {
   onAlive(listener: () => void): () => void;
   /** Aborts when the server drains: every stream is then to end with SHUTTING_DOWN. */
   readonly closing: AbortSignal;
+  /** The client's certificate, where it showed one and the TLS layer found it good. */
+  readonly certificate?: ClientCertificate | undefined;
+}
+
+/** What identifies the holder of a certificate. */
+interface ClientCertificate {
+  /** Its subject alternative names, as Node's `X509Certificate.subjectAltName` writes them. */
+  readonly subjectAltName: string | undefined;
+  /** Unix milliseconds of the end of its validity. */
+  readonly validToMs: number;
 }
 
 /** For calls that came over no connection, as in tests with an in-memory transport. */
@@ -21,6 +31,7 @@ const none: Connection = {
   sendHeaders: () => undefined,
   onAlive: () => () => undefined,
   closing: new AbortController().signal,
+  certificate: undefined,
 };
 
 export const connectionKey: ContextKey<Connection> = createContextKey<Connection>(none, {

@@ -8,6 +8,7 @@ const errorDomain = "mpc.router";
 
 /** The wire code of every reason; a reason without one does not compile. */
 export const codes: Record<RouterErrorReason, Code> = {
+  UNAUTHENTICATED: Code.Unauthenticated,
   INVALID_ID: Code.InvalidArgument,
   INVALID_FIELD: Code.InvalidArgument,
   UNKNOWN_RECIPIENT: Code.InvalidArgument,
@@ -17,8 +18,11 @@ export const codes: Record<RouterErrorReason, Code> = {
   PARTY_NOT_FOUND: Code.NotFound,
   DELEGATE_SHARE_NOT_FOUND: Code.NotFound,
   SERVICE_NOT_FOUND: Code.NotFound,
+  FOREIGN_HOST: Code.PermissionDenied,
+  FOREIGN_ORIGIN: Code.PermissionDenied,
   CALLER_MISMATCH: Code.PermissionDenied,
   COORDINATOR_ONLY: Code.PermissionDenied,
+  ROLE_NOT_ALLOWED: Code.PermissionDenied,
   NOT_A_RECIPIENT: Code.PermissionDenied,
   JOIN_DENIED: Code.PermissionDenied,
   NOT_THE_DELEGATE: Code.PermissionDenied,
@@ -42,10 +46,12 @@ export const codes: Record<RouterErrorReason, Code> = {
   DELEGATE_SHARE_TAKEN: Code.FailedPrecondition,
   MAILBOX_FULL: Code.ResourceExhausted,
   TOO_MANY_JOIN_ATTEMPTS: Code.ResourceExhausted,
+  RATE_LIMITED: Code.ResourceExhausted,
   PUBLIC_KEY_MISMATCH: Code.Aborted,
   SIGNATURE_MISMATCH: Code.Aborted,
   SUPERSEDED: Code.Aborted,
   UNIMPLEMENTED: Code.Unimplemented,
+  AUTH_KEYS_UNAVAILABLE: Code.Unavailable,
   BROKER_UNAVAILABLE: Code.Unavailable,
   SHUTTING_DOWN: Code.Unavailable,
 };

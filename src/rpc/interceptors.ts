@@ -3,6 +3,7 @@ import { MessageRouter } from "../../gen/mpc/router/v1/message_router_pb.js";
 import { callBudgetMs, withinBudget } from "../domain/call-budget.ts";
 import { isRouterError } from "../domain/errors.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { callerKey } from "./caller.ts";
 import { wireError } from "./errors.ts";
 import { preferredWaitSeconds } from "./metadata.ts";
 
@@ -51,15 +52,22 @@ function guarded(response: StreamResponse, seen: (error: unknown) => Error): Str
   };
 }
 
-/** Every unary call that names its party is a sign of life of it, once it was answered. */
+/** Every unary call is a sign of life of the party that makes it, once it was answered. */
 export function createLivenessInterceptor(noteCall: (partyId: string) => void): Interceptor {
   return (next) => async (request) => {
     const response = await next(request);
     if (!request.stream) {
-      const { partyId, fromParty } = request.message as { partyId?: string; fromParty?: string };
-      const caller = partyId ?? fromParty;
-      if (caller !== undefined) noteCall(caller);
+      const partyId = callingParty(request);
+      if (partyId !== undefined) noteCall(partyId);
     }
     return response;
   };
+}
+
+/** The one that the credential names, or without authentication the request. */
+function callingParty({ message, contextValues }: UnaryRequest): string | undefined {
+  const caller = contextValues.get(callerKey);
+  if (caller.kind === "party") return caller.partyId;
+  const { partyId, fromParty } = message as { partyId?: string; fromParty?: string };
+  return partyId ?? fromParty;
 }

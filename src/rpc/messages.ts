@@ -8,7 +8,7 @@ import type { Message } from "../domain/messages/message.ts";
 import type { Receiving } from "../domain/messages/receiving.ts";
 import { noEvents, type PartyStreams } from "../domain/parties/party-streams.ts";
 import type { RouteMessage } from "../domain/messages/routing.ts";
-import { callerOf } from "./caller.ts";
+import { callerOf, expiryKey } from "./caller.ts";
 import { preferredWaitSeconds } from "./metadata.ts";
 import { openStream, relay, streamSignal } from "./streaming.ts";
 
@@ -68,6 +68,8 @@ export function createMessageHandlers(messaging: Messaging): MessageHandlers {
         },
         streamSignal(context),
       );
+      // What was found by then is given.
+      if (messages.length === 0) context.values.get(expiryKey).throwIfAborted();
       return { messages: messages.map(toWire) };
     },
 

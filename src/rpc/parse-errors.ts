@@ -4,7 +4,6 @@ import {
   type ConnectRouter,
   createContextKey,
   createContextValues,
-  type HandlerContext,
   type Interceptor,
 } from "@connectrpc/connect";
 import type {
@@ -14,6 +13,7 @@ import type {
 } from "@connectrpc/connect/protocol";
 import type { DescMethod } from "@bufbuild/protobuf";
 import { RouterError } from "../domain/errors.ts";
+import type { Admit } from "./admission.ts";
 import { toConnectError } from "./errors.ts";
 
 type Routes = (router: ConnectRouter) => void;
@@ -34,24 +34,27 @@ const intakeKey = createContextKey<Intake | undefined>(undefined, { description:
 
 /**
  * Registers the routes so that a request that cannot be read is refused with a fixed text: the framework's own texts
- * quote what was sent, and call some of it an internal error. The interceptors are those of all services.
+ * quote what was sent, and call some of it an internal error. The interceptors are those of all services; `admit` lets
+ * their calls in.
  */
-export function withFixedParseErrors(routes: Routes, interceptors: readonly Interceptor[]): Routes {
+export function withFixedParseErrors(
+  routes: Routes,
+  interceptors: readonly Interceptor[],
+  admit?: Admit,
+): Routes {
   return (router) => {
     const before = router.handlers.length;
-    routes(withIntake(router, [noteDecoded, ...interceptors]));
+    const added = {
+      requestGate: createGate(admit),
+      interceptors: [noteDecoded, ...interceptors],
+    };
+    routes(withIntake(router, added));
     const registered = router.handlers.splice(before);
     router.handlers.push(...registered.map(refuseUndecoded));
   };
 }
 
-/** What a call of a method that is not served is answered with. */
-export function unknownMethod(): ConnectError {
-  return toConnectError(new RouterError("UNIMPLEMENTED", "this server has no such method"));
-}
-
-function withIntake(router: ConnectRouter, interceptors: Interceptor[]): ConnectRouter {
-  const added: Partial<UniversalHandlerOptions> = { requestGate: noteSignal, interceptors };
+function withIntake(router: ConnectRouter, added: Partial<UniversalHandlerOptions>): ConnectRouter {
   const wrapped: ConnectRouter = {
     handlers: router.handlers,
     service(service, implementation, options) {
@@ -66,12 +69,14 @@ function withIntake(router: ConnectRouter, interceptors: Interceptor[]): Connect
   return wrapped;
 }
 
-/** Runs before the request is read. */
-function noteSignal(context: HandlerContext): void {
-  const intake = context.values.get(intakeKey);
-  if (intake === undefined) return;
-  if (intake.refusal !== undefined) throw intake.refusal;
-  intake.signal = context.signal;
+/** Runs before the request is read. Who is not let in learns nothing of what is wrong with the request. */
+function createGate(admit: Admit = () => undefined): Admit {
+  return async (context) => {
+    const intake = context.values.get(intakeKey);
+    if (intake?.refusal !== undefined) throw intake.refusal;
+    await admit(context);
+    if (intake !== undefined) intake.signal = context.signal;
+  };
 }
 
 /**

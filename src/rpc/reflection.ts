@@ -15,6 +15,7 @@ import {
   type ServerReflectionResponseSchema,
 } from "../../gen/grpc/reflection/v1/reflection_pb.js";
 import { ServerReflection as ServerReflectionAlpha } from "../../gen/grpc/reflection/v1alpha/reflection_pb.js";
+import { expiryKey } from "./caller.ts";
 import { connectionKey } from "./connection.ts";
 import { shuttingDown } from "./streaming.ts";
 
@@ -99,17 +100,23 @@ function fileOfSymbol(registry: Registry, symbol: string): DescFile | undefined 
   return members?.find(({ name }) => name === member)?.parent.file;
 }
 
-/** The requests of a stream; ends with an error when the server drains, however long the client keeps silent. */
+/**
+ * The requests of a stream; ends with an error when the server drains or the caller's credential ends, however long the
+ * client keeps silent.
+ */
 async function* untilClosing<T>(
   requests: AsyncIterable<T>,
   context: HandlerContext,
 ): AsyncIterable<T> {
   const { closing } = context.values.get(connectionKey);
+  const expiry = context.values.get(expiryKey);
   const iterator = requests[Symbol.asyncIterator]();
   const closed = Promise.withResolvers<never>();
   const close = (): void => closed.reject(shuttingDown());
+  const expire = (): void => closed.reject(expiry.reason as Error);
   closed.promise.catch(() => undefined);
   closing.addEventListener("abort", close);
+  expiry.addEventListener("abort", expire);
   if (closing.aborted) close();
   try {
     for (;;) {
@@ -119,5 +126,6 @@ async function* untilClosing<T>(
     }
   } finally {
     closing.removeEventListener("abort", close);
+    expiry.removeEventListener("abort", expire);
   }
 }

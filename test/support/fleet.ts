@@ -12,6 +12,7 @@ import {
 import { MessageRouter } from "../../gen/mpc/router/v1/message_router_pb.js";
 import { startRouter, type RunningRouter } from "../../src/compose/router.ts";
 import { readInvocation } from "../../src/config/invocation.ts";
+import type { Clock } from "../../src/domain/clock.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import { startNatsServer, type NatsTestServer } from "./nats-server.ts";
 
@@ -60,12 +61,14 @@ export async function startFleet(kind: FleetKind, flags: readonly string[] = [])
 export async function startTestRouter(
   natsUrl: string,
   flags: readonly string[] = [],
+  clock?: Clock,
 ): Promise<RunningRouter> {
   const args = ["--listen=127.0.0.1:0", `--nats-url=${natsUrl}`, ...flags];
   const invocation = await readInvocation(args, {});
   if (invocation.kind !== "serve") throw new Error("these flags ask for no router");
   return startRouter({
     ...invocation,
+    ...(clock === undefined ? {} : { clock }),
     logger: silentLogger,
     env: process.env,
     onProgress: () => undefined,

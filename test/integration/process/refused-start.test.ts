@@ -60,6 +60,45 @@ describe("a start that is refused", () => {
     await assert.rejects(access(dataDir), { code: "ENOENT" });
   });
 
+  it("for an address that strangers reach names the remedies, with exit code 78", async () => {
+    await using scratch = await scratchDirectory();
+    const refused = await startRefused([`--data-dir=${scratch.path}`], {
+      MPC_ROUTER_LISTEN: "0.0.0.0:0",
+    });
+    assert.equal(refused.code, 78);
+    const [, authentication = "", encryption = "", ...rest] = refused.message.split("\n  ");
+    assert.match(
+      authentication,
+      /without authentication: configure it \(--auth-jwks, .*\), or bind loopback/,
+    );
+    assert.match(
+      encryption,
+      /in plain text: give --tls-cert and --tls-key, .*--behind-proxy.*loopback/,
+    );
+    assert.deepEqual(rest, []);
+  });
+
+  it("for keys that are not as they have to be says what is wrong, with exit code 78", async () => {
+    await using scratch = await scratchDirectory();
+    const [secret, seal] = [join(scratch.path, "secret"), join(scratch.path, "seal")];
+    await writeFile(secret, "hunter2\n");
+    await writeFile(seal, Buffer.alloc(32, 7).toString("base64"));
+    const common = [`--data-dir=${join(scratch.path, "data")}`, `--seal-key-file=${seal}`];
+    const short = await startRefused([...common, `--auth-jwt-secret-file=${secret}`]);
+    assert.equal(short.code, 78);
+    assert.equal(
+      short.message,
+      `these settings are wrong:\n  --auth-jwt-secret-file: ${secret} is shorter than 32 bytes`,
+    );
+    const checks = ["--auth-issuer=i", "--auth-audience=a"];
+    const noSet = await startRefused([...common, ...checks, `--auth-jwks=${secret}`]);
+    assert.equal(noSet.code, 78);
+    assert.equal(
+      noSet.message,
+      `these settings are wrong:\n  --auth-jwks: ${secret} is no JSON web key set`,
+    );
+  });
+
   it("for a taken port says so, and leaves no nats-server behind", async () => {
     await using scratch = await scratchDirectory();
     await using taken = createServer().listen(0, "127.0.0.1");

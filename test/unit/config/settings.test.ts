@@ -25,12 +25,31 @@ type Examples = {
   readonly [Name in keyof Settings]: {
     readonly good: readonly (readonly [text: string, value: Settings[Name]])[];
     readonly bad: readonly string[];
+    /** Flags that a value needs beside it. */
+    readonly beside?: readonly string[];
   };
 };
+
+const tls = ["--tls-cert=cert", "--tls-key=key"];
+const yesOrNo = {
+  good: [
+    ["true", true],
+    ["false", false],
+  ],
+  bad: ["yes", "1", "TRUE"],
+} as const;
+const idText = {
+  good: [
+    ["https://a/", "https://a/"],
+    ["mpc", "mpc"],
+  ],
+  bad: ["a b", "é", "x".repeat(257)],
+} as const;
 
 const day = 86_400_000;
 const examples: Examples = {
   listen: {
+    beside: ["--insecure-allow-unauthenticated", "--behind-proxy"],
     good: [
       ["0.0.0.0:80", { host: "0.0.0.0", port: 80 }],
       ["localhost:0", { host: "localhost", port: 0 }],
@@ -118,6 +137,25 @@ const examples: Examples = {
     bad: ["999ms", "8d", "10"],
   },
   sealKeyFile: { good: [["keys", "keys"]], bad: ["\0"] },
+  authJwks: {
+    beside: ["--auth-issuer=i", "--auth-audience=a", "--seal-key-file=keys"],
+    good: [
+      ["https://issuer.example/keys", "https://issuer.example/keys"],
+      ["http://127.0.0.1:1/keys", "http://127.0.0.1:1/keys"],
+      ["http://[::1]:1/keys", "http://[::1]:1/keys"],
+      ["./keys.json", "./keys.json"],
+    ],
+    bad: ["http://issuer.example/keys", "ftp://a/keys", "https://me:secret@a/", "https://", "\0"],
+  },
+  authJwtSecretFile: { beside: ["--seal-key-file=keys"], good: [["s", "s"]], bad: ["\0"] },
+  authIssuer: { beside: ["--auth-jwt-secret-file=s", "--seal-key-file=keys"], ...idText },
+  authAudience: { beside: ["--auth-jwt-secret-file=s", "--seal-key-file=keys"], ...idText },
+  tlsCert: { beside: ["--tls-key=key"], good: [["cert", "cert"]], bad: ["\0"] },
+  tlsKey: { beside: ["--tls-cert=cert"], good: [["key", "key"]], bad: ["\0"] },
+  tlsClientCa: { beside: [...tls, "--seal-key-file=keys"], good: [["ca", "ca"]], bad: ["\0"] },
+  behindProxy: yesOrNo,
+  insecureAllowUnauthenticated: yesOrNo,
+  demo: yesOrNo,
   allowedOrigins: {
     good: [
       ["https://a.example", ["https://a.example"]],
@@ -160,27 +198,38 @@ describe("settings", () => {
       mailboxMaxBytes: 268_435_456,
       sessionTtlMs: 600_000,
       sealKeyFile: undefined,
+      authJwks: undefined,
+      authJwtSecretFile: undefined,
+      authIssuer: undefined,
+      authAudience: undefined,
+      tlsCert: undefined,
+      tlsKey: undefined,
+      tlsClientCa: undefined,
+      behindProxy: false,
+      insecureAllowUnauthenticated: false,
+      demo: false,
       allowedOrigins: [...localOrigins("http"), ...localOrigins("https")],
       logLevel: "info",
     });
   });
 
   for (const name of names) {
-    const { flag, env } = settingsTable[name];
-    const { good, bad } = examples[name];
+    const { flag, env, kind } = settingsTable[name];
+    const { good, bad, beside = [] } = examples[name];
+    const isBoolean = kind.name === "true or false";
 
     it(`read ${flag} in both spellings, and ${env}`, () => {
       for (const [text, value] of good) {
-        assert.deepEqual(settingsOf([`${flag}=${text}`])[name], value);
-        assert.deepEqual(settingsOf([flag, text])[name], value);
-        assert.deepEqual(settingsOf([], { [env]: text })[name], value);
+        assert.deepEqual(settingsOf([...beside, `${flag}=${text}`])[name], value);
+        if (!isBoolean) assert.deepEqual(settingsOf([...beside, flag, text])[name], value);
+        assert.deepEqual(settingsOf(beside, { [env]: text })[name], value);
       }
     });
 
     it(`refuse bad values of ${flag} and ${env}, naming the one given`, () => {
       for (const text of bad) {
-        const [byFlag, ...moreByFlag] = problemsOf([`${flag}=${text}`]);
-        const [byEnv, ...moreByEnv] = problemsOf([], { [env]: text });
+        const [byFlag, ...moreByFlag] = problemsOf([...beside, `${flag}=${text}`]);
+        const [byEnv, ...moreByEnv] = problemsOf(beside, { [env]: text });
         assert.ok(byFlag?.startsWith(`${flag}: `), `${text}: ${byFlag}`);
         assert.ok(byEnv?.startsWith(`${env}: `), `${text}: ${byEnv}`);
         assert.deepEqual([...moreByFlag, ...moreByEnv], []);
@@ -189,14 +238,22 @@ describe("settings", () => {
 
     it(`refuse ${flag} without a value, with an empty one, and twice`, () => {
       const [[text] = assert.fail()] = good;
+      const twice = problemsOf([...beside, `${flag}=${text}`, `${flag}=${text}`]);
+      assert.deepEqual(twice, [`${flag} is given more than once`]);
+      assert.ok(problemsOf([`${flag}=`])[0]?.startsWith(flag));
+      if (isBoolean) return;
       assert.deepEqual(problemsOf([flag]), [`${flag} needs a value`]);
       assert.deepEqual(problemsOf([flag, "--log-level=info"]), [`${flag} needs a value`]);
-      assert.equal(problemsOf([`${flag}=`]).length, 1);
-      assert.deepEqual(problemsOf([`${flag}=${text}`, flag, text]), [
-        `${flag} is given more than once`,
-      ]);
     });
   }
+
+  it("take a flag that is true or false, and stands alone, for true, and no text after it", () => {
+    assert.equal(settingsOf(["--demo"]).demo, true);
+    assert.equal(settingsOf(["--demo", "--ack-wait=2s"]).demo, true);
+    assert.deepEqual(problemsOf(["--demo", "false"]), [
+      "argument 2 is no setting; they are given as --name=value",
+    ]);
+  });
 
   it("let a flag win over its variable, which is then not looked at", () => {
     assert.equal(settingsOf(["--ack-wait=2s"], { MPC_ROUTER_ACK_WAIT: "5s" }).ackWaitMs, 2_000);
@@ -266,18 +323,12 @@ describe("settings", () => {
     }
   });
 
-  it("refuse a mailbox that is smaller than a message", () => {
-    assert.deepEqual(problemsOf(["--mailbox-max-bytes=64KiB"]), [
-      "--mailbox-max-bytes is below --max-payload",
-    ]);
-    settingsOf(["--mailbox-max-bytes=64KiB", "--max-payload=64KiB"]);
-  });
-
   it("never show a secret, a misplaced value or the value of an unknown flag", () => {
     const env = { MPC_ROUTER_NATS_URL: "nats://hunter2@a", MPC_ROUTER_NATS_PASSWORD: "hunter2" };
     const argumentLists = [
       ["--nats-url=nats://me:hunter2@"],
       ["--nats-url", "nats://me:hunter2@a/path"],
+      ["--auth-jwks=https://me:hunter2@issuer.example/keys"],
       ["--nats-pass=hunter2"],
       ["--nats-pass", "hunter2"],
       ["hunter2"],
