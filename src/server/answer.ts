@@ -2,8 +2,8 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { UniversalServerResponse } from "@connectrpc/connect/protocol";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { answerHeaders } from "./connection.ts";
-import { http2StreamOf } from "./dual-server.ts";
 import { lingerMs } from "./limits.ts";
+import { http2StreamOf } from "./peers.ts";
 
 /**
  * Writes the answer as fast as the client reads it, the headers together with the first bytes unless they are out

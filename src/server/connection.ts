@@ -1,6 +1,8 @@
 import type { OutgoingHttpHeaders } from "node:http";
-import type { FastifyReply } from "fastify";
-import { type DualServer, http2StreamOf } from "./dual-server.ts";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import type { ClientCertificate } from "./client-certificate.ts";
+import type { DualServer } from "./dual-server.ts";
+import { http2StreamOf } from "./peers.ts";
 
 /** What a call may know of, and do with, the connection it came over; rpc/ has the same shape for its handlers. */
 export interface Connection {
@@ -10,6 +12,8 @@ export interface Connection {
   onAlive(listener: () => void): () => void;
   /** Aborts when the server drains. */
   readonly closing: AbortSignal;
+  /** Of the client's end of this connection, if it has one that is verified; nothing that a header says. */
+  readonly certificate: ClientCertificate | undefined;
 }
 
 /** Headers of the answer together with those that hooks (CORS) have put on the reply. */
@@ -25,14 +29,17 @@ export function answerHeaders(
   return headers;
 }
 
+/** `closing`: aborts when the server drains. */
 export function connectionOf(
+  request: FastifyRequest,
   reply: FastifyReply,
-  server: DualServer,
-  closing: AbortSignal,
+  { server, closing }: { readonly server: DualServer; readonly closing: AbortSignal },
 ): Connection {
   const response = reply.raw;
+  const found = server.peerOf(request.raw, response)?.certificate;
   return {
     closing,
+    certificate: found !== undefined && "rejected" in found ? undefined : found,
     sendHeaders(responseHeader) {
       if (response.headersSent || response.writableEnded) return;
       response.writeHead(200, answerHeaders(reply, responseHeader));

@@ -2,26 +2,26 @@ import * as http from "node:http";
 import * as http2 from "node:http2";
 import * as net from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
-import * as tls from "node:tls";
+import type { Rate } from "../limits/token-bucket.ts";
+import { FairStarts } from "./fair-starts.ts";
 import { Http2Sessions } from "./http2-sessions.ts";
 import { connectionWindowBytes, lingerMs } from "./limits.ts";
-import { detectProtocol } from "./preface.ts";
+import { type Peer, Peers } from "./peers.ts";
+import { detectProtocol, type Protocol } from "./preface.ts";
+import { createTlsPort, refuseCleartext, type TlsMaterial, type TlsPort } from "./tls-port.ts";
 
 export interface DualServerOptions {
   /** With it the port speaks TLS only, and ALPN decides; without it cleartext, and the first bytes decide. */
-  readonly tls?: tls.TlsOptions;
+  readonly tls?: TlsMaterial;
   readonly http1: http.ServerOptions;
   readonly http2: http2.ServerOptions;
   readonly maxConnections: number;
+  /** Of the calls of one connection. */
+  readonly callRate: Rate;
   /** Time for the first bytes of a connection, in milliseconds. */
   readonly firstBytesMs: number;
   /** Time between two PINGs on an HTTP/2 connection, in milliseconds. */
   readonly pingIntervalMs: number;
-}
-
-/** The HTTP/2 stream of an answer, which has the type of HTTP/1.1 whatever it goes over; nothing over HTTP/1.1. */
-export function http2StreamOf(response: http.ServerResponse): http2.ServerHttp2Stream | undefined {
-  return response instanceof http2.Http2ServerResponse ? response.stream : undefined;
 }
 
 /**
@@ -35,8 +35,10 @@ export class DualServer extends net.Server {
   readonly #options: DualServerOptions;
   readonly #http1: http.Server;
   readonly #http2: http2.Http2Server;
-  readonly #tls: tls.Server | undefined;
+  readonly #tls: TlsPort | undefined;
   readonly #sessions = new Http2Sessions();
+  readonly #starts = new FairStarts();
+  readonly #peers: Peers;
   readonly #sockets = new Set<net.Socket>();
   /** Connections that have not said yet what they speak. */
   readonly #undecided = new Set<net.Socket>();
@@ -50,16 +52,19 @@ export class DualServer extends net.Server {
     super({ allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 });
     this.#options = options;
     this.maxConnections = options.maxConnections;
+    this.#peers = new Peers(options.callRate);
     this.#http1 = http.createServer(options.http1, handler);
     // What Node's compatible classes lack of the HTTP/1.1 ones, nothing here and in Fastify uses.
     this.#http2 = http2.createServer(options.http2, (request, response) =>
-      handler(
-        request as unknown as http.IncomingMessage,
-        response as unknown as http.ServerResponse,
+      this.#starts.add(response.stream, () =>
+        handler(
+          request as unknown as http.IncomingMessage,
+          response as unknown as http.ServerResponse,
+        ),
       ),
     );
     this.#http2.on("session", (session) => this.#admit(session));
-    this.#tls = options.tls === undefined ? undefined : this.#createTlsServer(options.tls);
+    this.#tls = this.#createTlsPort();
     this.on("connection", (socket) => this.#accept(socket));
     this.once("listening", () => this.#start());
   }
@@ -67,6 +72,16 @@ export class DualServer extends net.Server {
   /** Calls the listener whenever the HTTP/2 connection answers a PING. Returns the way to stop. */
   onAlive(session: http2.Http2Session, listener: () => void): () => void {
     return this.#sessions.onAlive(session, listener);
+  }
+
+  /** Who sent the request; `undefined` once the connection is gone. */
+  peerOf(request: http.IncomingMessage, response: http.ServerResponse): Peer | undefined {
+    return this.#peers.of(request, response);
+  }
+
+  /** For the handshakes to come; on a port of TLS only. */
+  replaceTls(material: TlsMaterial): void {
+    this.#tls?.replace(material);
   }
 
   /**
@@ -106,20 +121,27 @@ export class DualServer extends net.Server {
     socket.once("close", () => this.#sockets.delete(socket));
     // A reset may come while no inner server listens yet or any more; "close" follows and says all.
     socket.on("error", () => undefined);
-    if (this.#tls !== undefined) {
-      this.#tls.emit("connection", socket);
-      return;
-    }
+    this.#detect(socket, (protocol) => {
+      // Cleartext on a TLS port, and the other way round, comes from a client that was set up wrongly: it is told so.
+      const spoken = protocol === "tls" ? "http1" : protocol;
+      if (this.#tls === undefined) this.#serve(socket, spoken);
+      else if (protocol === "tls") this.#tls.accept(socket);
+      else refuseCleartext(socket, spoken);
+    });
+  }
+
+  #detect(socket: net.Socket, decided: (protocol: Protocol) => void): void {
     this.#undecided.add(socket);
     socket.once("close", () => this.#undecided.delete(socket));
     detectProtocol(socket, this.#options.firstBytesMs, (protocol) => {
       this.#undecided.delete(socket);
-      this.#serve(socket, protocol);
+      decided(protocol);
     });
   }
 
   #serve(socket: net.Socket, protocol: "http1" | "http2"): void {
     if (protocol === "http1") {
+      this.#peers.add(socket, socket);
       this.#http1.emit("connection", socket);
     } else {
       socket.allowHalfOpen = false;
@@ -129,21 +151,22 @@ export class DualServer extends net.Server {
     }
   }
 
-  #createTlsServer(options: tls.TlsOptions): tls.Server {
-    const settings: tls.TlsOptions = {
-      ALPNProtocols: ["h2", "http/1.1"],
-      handshakeTimeout: this.#options.firstBytesMs,
-      ...options,
-    };
-    const server = tls.createServer(settings, (socket) =>
-      this.#serve(socket, socket.alpnProtocol === "h2" ? "http2" : "http1"),
-    );
-    server.on("tlsClientError", (_error, socket) => socket.destroy());
-    return server;
+  #createTlsPort(): TlsPort | undefined {
+    const { tls: material, firstBytesMs } = this.#options;
+    if (material === undefined) return undefined;
+    return createTlsPort({
+      material,
+      handshakeMs: firstBytesMs,
+      onSecure: (socket) => {
+        if (socket.alpnProtocol === "h2") this.#serve(socket, "http2");
+        else this.#detect(socket, () => this.#serve(socket, "http1"));
+      },
+    });
   }
 
   #admit(session: http2.ServerHttp2Session): void {
     this.#sessions.add(session);
+    this.#peers.add(session, session.socket);
     session.setLocalWindowSize(connectionWindowBytes);
   }
 

@@ -1,12 +1,14 @@
 import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { TlsOptions } from "node:tls";
 import cors from "@fastify/cors";
-import { Code, ConnectError, cors as connectCors } from "@connectrpc/connect";
-import { fastify, type FastifyInstance } from "fastify";
+import { cors as connectCors } from "@connectrpc/connect";
+import { fastify, type FastifyInstance, type FastifyRequest } from "fastify";
+import type { Rate } from "../limits/token-bucket.ts";
 import { DualServer } from "./dual-server.ts";
+import { createForeignCheck } from "./foreign-requests.ts";
 import {
+  defaultCallRate,
   defaultMaxPayloadBytes,
   defaultTimeouts,
   http1Options,
@@ -14,24 +16,33 @@ import {
   maxConnections,
   type TransportTimeouts,
 } from "./limits.ts";
-import { type Readiness, registerPointer, registerProbes, text } from "./probes.ts";
+import { isProbe, type Readiness, registerPointer, registerProbes, text } from "./probes.ts";
+import { bareRefusal, type Refusal } from "./refusals.ts";
 import { registerRpcRoutes, type RpcRoutesOptions } from "./rpc-routes.ts";
 import { registerSite } from "./site.ts";
 import { cutStalled } from "./stalls.ts";
+import type { TlsMaterial } from "./tls-port.ts";
 
 export interface HttpAppOptions extends Pick<
   RpcRoutesOptions,
   "routes" | "contextValues" | "logger"
 > {
   readonly interceptors?: RpcRoutesOptions["interceptors"] | undefined;
-  readonly unknownMethod?: RpcRoutesOptions["unknownMethod"] | undefined;
+  readonly refusal?: RpcRoutesOptions["refusal"] | undefined;
   /** Web origins, spelled exactly or as patterns, whose pages may call. By default those of this machine, on any port. */
   readonly allowedOrigins?: readonly (string | RegExp)[] | undefined;
+  /**
+   * With it, as a server without authentication needs, requests for other hosts than this machine's loopback and those
+   * listed, and those of pages from other origins than the allowed ones, are refused; probes are not.
+   */
+  readonly homeHosts?: readonly string[] | undefined;
+  /** Of the calls of one connection, which may be a gateway's for many parties. */
+  readonly callRate?: Rate | undefined;
   /** Largest payload of a message, in bytes; what a request or an answer may measure follows from it. */
   readonly maxPayloadBytes?: number | undefined;
   readonly timeouts?: Partial<TransportTimeouts> | undefined;
   /** Without it the port speaks cleartext. */
-  readonly tls?: TlsOptions | undefined;
+  readonly tls?: TlsMaterial | undefined;
   /** Asked at each GET /readyz. */
   readonly readiness: () => Readiness;
   /** Files that are served at `/`. */
@@ -44,6 +55,8 @@ export interface HttpApp extends AsyncDisposable {
     readonly host: string;
     readonly port: number;
   }): Promise<{ host: string; port: number }>;
+  /** Takes effect at the next handshake; connections that are open stay. */
+  replaceTls(material: TlsMaterial): void;
   /**
    * Ends the server in order: not ready, streams are told, no further connections, calls in flight finish, and what is left
    * after the time for it is cut. Resolves when all connections are closed; may be called again.
@@ -74,6 +87,7 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
     http1: http1Options(timeouts),
     http2: http2Options(),
     maxConnections,
+    callRate: options.callRate ?? defaultCallRate,
     firstBytesMs: timeouts.firstBytesMs,
     pingIntervalMs: timeouts.pingIntervalMs,
   });
@@ -84,12 +98,15 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
     routes: options.routes,
     interceptors: options.interceptors ?? [],
     contextValues: options.contextValues,
-    unknownMethod: options.unknownMethod ?? unknownMethod,
+    refusal: options.refusal ?? bareRefusal,
+    check: createCheck(options),
     maxPayloadBytes: options.maxPayloadBytes ?? defaultMaxPayloadBytes,
     logger: options.logger,
     server,
     closing: closing.signal,
   });
+
+  registerPages(app, options);
 
   const drain = async (): Promise<void> => {
     if (!closing.signal.aborted) {
@@ -108,6 +125,7 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
       const { address: host, port } = server.address() as AddressInfo;
       return { host, port };
     },
+    replaceTls: (material) => server.replaceTls(material),
     drain,
     [Symbol.asyncDispose]: drain,
   };
@@ -135,8 +153,13 @@ function createFastify(options: HttpAppOptions, timeouts: TransportTimeouts): Fa
     if (hasUsableUrl(request.raw)) done();
     else text(reply, 400, "bad request");
   });
+  return app;
+}
+
+/** After the calls, whose check of all requests is to come before CORS answers. */
+function registerPages(app: FastifyInstance, options: HttpAppOptions): void {
   void app.register(cors, {
-    origin: options.allowedOrigins === undefined ? localOrigin : [...options.allowedOrigins],
+    origin: [...allowedOriginsOf(options)],
     methods: [...connectCors.allowedMethods],
     allowedHeaders: [...connectCors.allowedHeaders, ...requestHeaders],
     exposedHeaders: [...connectCors.exposedHeaders],
@@ -144,7 +167,17 @@ function createFastify(options: HttpAppOptions, timeouts: TransportTimeouts): Fa
   });
   if (options.staticDirectory === undefined) registerPointer(app);
   else registerSite(app, options.staticDirectory);
-  return app;
+}
+
+function allowedOriginsOf({ allowedOrigins }: HttpAppOptions): readonly (string | RegExp)[] {
+  return allowedOrigins ?? [localOrigin];
+}
+
+function createCheck(options: HttpAppOptions): (request: FastifyRequest) => Refusal | undefined {
+  const { homeHosts: hosts } = options;
+  if (hosts === undefined) return () => undefined;
+  const check = createForeignCheck({ hosts, allowedOrigins: allowedOriginsOf(options) });
+  return (request) => (isProbe(request) ? undefined : check(request.raw));
 }
 
 /** Handlers are told the whole URL, host included, and cannot be where there is none. */
@@ -157,8 +190,4 @@ function isClientError(error: unknown): error is { readonly statusCode: number }
   if (typeof error !== "object" || error === null || !("statusCode" in error)) return false;
   const { statusCode } = error;
   return typeof statusCode === "number" && statusCode >= 400 && statusCode < 500;
-}
-
-function unknownMethod(): ConnectError {
-  return new ConnectError("UNIMPLEMENTED: this server has no such method", Code.Unimplemented);
 }

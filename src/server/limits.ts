@@ -1,5 +1,6 @@
 import type * as http from "node:http";
 import type * as http2 from "node:http2";
+import type { Rate } from "../limits/token-bucket.ts";
 
 /** Times after which the server stops waiting for a client, all in milliseconds. */
 export interface TransportTimeouts {
@@ -47,6 +48,9 @@ export const maxDeadlineMs: number = 2 ** 31 - 1;
 
 /** Streams that one HTTP/2 connection may have open: a gateway may hold the subscriptions of many parties. */
 const maxStreamsPerConnection = 10_000;
+
+/** More than one core serves, so that by default it stops floods only; and all streams of a connection at once. */
+export const defaultCallRate: Rate = { perSecond: 10_000, burst: maxStreamsPerConnection };
 
 /** Largest request in bytes, decompressed: JSON carries the payload in base64, and the other fields need room. */
 export function maxRequestBytes(maxPayloadBytes: number): number {

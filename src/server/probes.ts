@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyReply } from "fastify";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 
 /** Whether calls can be served now, and if not, why, in one line. */
 export type Readiness =
@@ -11,6 +11,12 @@ export function registerProbes(app: FastifyInstance, readiness: () => Readiness)
     const state = readiness();
     return state.ready ? text(reply, 200, "ready") : text(reply, 503, `not ready: ${state.reason}`);
   });
+}
+
+/** They are asked by address, by whatever runs the router. */
+export function isProbe(request: FastifyRequest): boolean {
+  const { url } = request.routeOptions;
+  return url === "/livez" || url === "/readyz";
 }
 
 /** What stands at `/` where no web page is served. */

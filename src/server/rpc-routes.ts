@@ -6,19 +6,17 @@ import {
   type Interceptor,
 } from "@connectrpc/connect";
 import { compressionGzip, universalRequestFromNodeRequest } from "@connectrpc/connect-node";
-import {
-  createAsyncIterable,
-  type UniversalHandlerFn,
-  type UniversalServerResponse,
-} from "@connectrpc/connect/protocol";
+import type { UniversalHandlerFn, UniversalServerResponse } from "@connectrpc/connect/protocol";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Logger } from "../telemetry/logger.ts";
 import { writeAnswer } from "./answer.ts";
+import { joinAuthorizations } from "./authorizations.ts";
 import { type Connection, connectionOf } from "./connection.ts";
 import type { DualServer } from "./dual-server.ts";
 import { dropDistantDeadline } from "./deadlines.ts";
 import { maxDeadlineMs, maxRequestBytes, maxResponseBytes } from "./limits.ts";
-import { createUnknownMethodHandler } from "./unknown-methods.ts";
+import type { Peer } from "./peers.ts";
+import { createRefuser, type Refusal, textAnswer, unknownMethod } from "./refusals.ts";
 
 export interface RpcRoutesOptions {
   /** Registers the services. */
@@ -26,8 +24,10 @@ export interface RpcRoutesOptions {
   readonly interceptors: readonly Interceptor[];
   /** Made for each call, so that its handler finds the connection. */
   readonly contextValues: (connection: Connection) => ContextValues;
-  /** What a call of a method that is not served is answered with. */
-  readonly unknownMethod: () => ConnectError;
+  /** How callers are told what is refused before any handler sees it. */
+  readonly refusal: (refusal: Refusal) => ConnectError;
+  /** What is refused whoever calls, be it a call or not; asked of each request. */
+  readonly check: (request: FastifyRequest) => Refusal | undefined;
   readonly maxPayloadBytes: number;
   readonly logger: Logger;
   readonly server: DualServer;
@@ -53,44 +53,67 @@ export function registerRpcRoutes(app: FastifyInstance, options: RpcRoutesOption
     interceptors: [...options.interceptors],
   });
   options.routes(router);
-  for (const handler of router.handlers) {
-    const answer = createFastifyHandler(handler, options);
-    app.all(handler.requestPath, answer);
-  }
-  const unknown = createUnknownMethodHandler(router.handlers, options.unknownMethod);
-  app.setNotFoundHandler(createFastifyHandler(unknown, options));
+  const refuse = createRefuser(router.handlers, options.refusal);
+  app.addHook("onRequest", (request, reply, done) => {
+    const refusal = options.check(request);
+    if (refusal === undefined) done();
+    else void respond(refuse(refusal), { request, reply, options });
+  });
+  const served =
+    (handler: UniversalHandlerFn) => (request: FastifyRequest, reply: FastifyReply) => {
+      const refusal = refusalOfPeer(options.server.peerOf(request.raw, reply.raw));
+      const answering = refusal === undefined ? handler : refuse(refusal);
+      return respond(answering, { request, reply, options });
+    };
+  for (const handler of router.handlers) app.all(handler.requestPath, served(handler));
+  app.setNotFoundHandler(served(refuse(unknownMethod)));
 }
 
-function createFastifyHandler(
+/** Calls are counted against what their connection may make; one with a bad certificate may make none. */
+function refusalOfPeer(peer: Peer | undefined): Refusal | undefined {
+  if (peer === undefined) return undefined;
+  if (peer.certificate !== undefined && "rejected" in peer.certificate) {
+    const detail = `the client certificate is not accepted (${peer.certificate.rejected})`;
+    return { reason: "UNAUTHENTICATED", detail };
+  }
+  const retryAfterMs = peer.calls.take(performance.now());
+  if (retryAfterMs === 0) return undefined;
+  return { reason: "RATE_LIMITED", detail: "too many calls on this connection", retryAfterMs };
+}
+
+interface Exchange {
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  readonly options: RpcRoutesOptions;
+}
+
+async function respond(
   handler: UniversalHandlerFn,
-  options: RpcRoutesOptions,
-): (request: FastifyRequest, reply: FastifyReply) => Promise<void> {
-  return async (request, reply) => {
-    reply.hijack();
-    try {
-      const connection = connectionOf(reply, options.server, options.closing);
-      const universalRequest = {
-        ...universalRequestFromNodeRequest(
-          request.raw,
-          reply.raw,
-          undefined,
-          options.contextValues(connection),
-        ),
-        // Who stops reading must not destroy the request, and with it the connection that the refusal goes over.
-        body: request.raw.iterator({ destroyOnReturn: false }),
-      };
-      dropDistantDeadline(universalRequest.header);
-      await writeAnswer(withBody(await handler(universalRequest)), request, reply);
-    } catch (error) {
-      options.logger.error({ err: error, path: request.routeOptions.url }, "call not answered");
-      reply.raw.destroy();
-    }
-  };
+  { request, reply, options }: Exchange,
+): Promise<void> {
+  reply.hijack();
+  try {
+    const universalRequest = {
+      ...universalRequestFromNodeRequest(
+        request.raw,
+        reply.raw,
+        undefined,
+        options.contextValues(connectionOf(request, reply, options)),
+      ),
+      // Who stops reading must not destroy the request, and with it the connection that the refusal goes over.
+      body: request.raw.iterator({ destroyOnReturn: false }),
+    };
+    dropDistantDeadline(universalRequest.header);
+    joinAuthorizations(universalRequest.header, request.raw);
+    await writeAnswer(withBody(await handler(universalRequest)), request, reply);
+  } catch (error) {
+    options.logger.error({ err: error, path: request.routeOptions.url }, "call not answered");
+    reply.raw.destroy();
+  }
 }
 
 /** What to tell people whose request is no call; the framework answers those with a bare status. */
 const explanations = new Map([
-  [404, "not found"],
   [405, "RPCs are called by POST"],
   [
     415,
@@ -102,8 +125,7 @@ const explanations = new Map([
 function withBody(answer: UniversalServerResponse): UniversalServerResponse {
   const explanation = answer.body === undefined ? explanations.get(answer.status) : undefined;
   if (explanation === undefined) return answer;
-  const header = new Headers(answer.header);
-  header.set("content-type", "text/plain; charset=utf-8");
-  if (answer.status === 405) header.set("allow", "POST");
-  return { ...answer, header, body: createAsyncIterable([Buffer.from(`${explanation}\n`)]) };
+  const explained = textAnswer(answer.status, explanation);
+  if (answer.status === 405) explained.header.set("allow", "POST");
+  return explained;
 }

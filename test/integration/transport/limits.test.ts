@@ -98,10 +98,10 @@ describe("a request over the limit", () => {
 });
 
 describe("an HTTP/2 connection", () => {
-  it("survives a client that cancels 1,500 streams at once", async () => {
+  it("survives a client that cancels 1,200 streams at once", async () => {
     await using app = await startApp();
     const session = http2.connect(app.url);
-    const streams = Array.from({ length: 1_500 }, () => {
+    const streams = Array.from({ length: 1_200 }, () => {
       const stream = session.request({
         ":method": "POST",
         ":path": `${service}/SubscribeMessages`,
@@ -111,9 +111,9 @@ describe("an HTTP/2 connection", () => {
       stream.end(envelope("\x12\x01a"));
       return stream;
     });
-    await until("all are open", () => app.seen.streams === streams.length);
+    await until("all are open", () => app.seen.streams === streams.length, 60_000);
     for (const stream of streams) stream.close(http2.constants.NGHTTP2_CANCEL);
-    await until("all have ended", () => app.seen.streams === 0);
+    await until("all have ended", () => app.seen.streams === 0, 60_000);
     const next = await callOn(session, {
       path: `${service}/Heartbeat`,
       headers: { "content-type": "application/json" },

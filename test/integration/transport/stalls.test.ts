@@ -3,6 +3,13 @@ import { once } from "node:events";
 import * as http2 from "node:http2";
 import { connect, type Socket } from "node:net";
 import { describe, it } from "node:test";
+import {
+  flags,
+  frameTypes,
+  headerBlock,
+  postHeaders,
+  RawHttp2Client,
+} from "../../support/raw-http2.ts";
 import { until } from "../../support/until.ts";
 import { envelope, startApp, type TestApp } from "./test-app.ts";
 
@@ -73,6 +80,36 @@ describe("a client that stalls", () => {
     socket.destroy();
   });
 
+  it("loses the HTTP/2 stream whose answer it does not read", async () => {
+    await using app = await startApp({ timeouts: { headersMs: 100, requestMs: 100 } });
+    const client = new RawHttp2Client(app.port);
+    const resets: number[] = [];
+    client.onFrame = ({ type, streamId }) => {
+      if (type === frameTypes.resetStream) resets.push(streamId);
+    };
+    // No stream may send anything.
+    const noWindow = Buffer.from([0, 4, 0, 0, 0, 0]);
+    const streamId = 1;
+    const headers = headerBlock(postHeaders(`${service}/Heartbeat`, "application/json"));
+    await client.send(
+      { type: frameTypes.settings, payload: noWindow },
+      { type: frameTypes.headers, flags: flags.endHeaders, streamId, payload: headers },
+      { type: frameTypes.data, flags: flags.endStream, streamId, payload: Buffer.from("{}") },
+    );
+    await until("the stream is reset", () => resets.length === 1);
+    assert.deepEqual(resets, [streamId]);
+    assert(!client.socket.closed);
+    client.socket.destroy();
+  });
+
+  it("is closed when the headers of its HTTP/2 request do not come in full", async () => {
+    await using app = await startApp({ timeouts: { pingIntervalMs: 50 } });
+    const client = new RawHttp2Client(app.port);
+    const payload = headerBlock(postHeaders(`${service}/Heartbeat`, "application/json"));
+    await client.send({ type: frameTypes.headers, streamId: 1, payload });
+    await once(client.socket, "close");
+  });
+
   it("keeps its HTTP/1.1 stream while nothing is due", async () => {
     await using app = await startApp({ timeouts: { blockedWriteMs: 50, pingIntervalMs: 100 } });
     const stop = new AbortController();
@@ -105,60 +142,27 @@ describe("an HTTP/2 connection", () => {
 
   it("is closed when its client answers nothing and sends nothing", async () => {
     await using app = await startApp({ timeouts: { pingIntervalMs: 50 } });
-    const client = new BareHttp2Client(app);
+    const client = new RawHttp2Client(app.port);
+    let pings = 0;
+    client.onFrame = ({ type }) => (pings += type === frameTypes.ping ? 1 : 0);
     await once(client.socket, "close");
-    assert(client.pings >= 1);
+    assert(pings >= 1);
   });
 
   it("is left open while its client sends, though the answers are queued behind", async () => {
     await using app = await startApp({ timeouts: { pingIntervalMs: 100 } });
-    const client = new BareHttp2Client(app);
-    client.onPing = () => client.sendFrame(pingType, 0, Buffer.alloc(8));
-    await until("five PINGs have come", () => client.pings >= 5);
+    const client = new RawHttp2Client(app.port);
+    let pings = 0;
+    client.onFrame = ({ type, flags: bits }) => {
+      if (type !== frameTypes.ping || (bits & flags.ack) !== 0) return;
+      pings += 1;
+      void client.send({ type: frameTypes.ping, payload: Buffer.alloc(8) });
+    };
+    await until("five PINGs have come", () => pings >= 5);
     assert(!client.socket.closed);
     client.socket.destroy();
   });
 });
-
-const settingsType = 4;
-const pingType = 6;
-const ackFlag = 1;
-
-/** Speaks HTTP/2 frame by frame, and answers no PING. */
-class BareHttp2Client {
-  readonly socket: Socket;
-  onPing: () => void = () => undefined;
-  pings = 0;
-  #received = Buffer.alloc(0);
-
-  constructor(app: TestApp) {
-    this.socket = open(app, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-    this.sendFrame(settingsType, 0, Buffer.alloc(0));
-    this.socket.on("data", (chunk: Buffer) => this.#read(chunk));
-  }
-
-  sendFrame(type: number, flags: number, payload: Buffer): void {
-    const head = Buffer.alloc(9);
-    head.writeUIntBE(payload.length, 0, 3);
-    head.writeUInt8(type, 3);
-    head.writeUInt8(flags, 4);
-    this.socket.write(Buffer.concat([head, payload]));
-  }
-
-  #read(chunk: Buffer): void {
-    this.#received = Buffer.concat([this.#received, chunk]);
-    while (this.#received.length >= 9) {
-      const end = 9 + this.#received.readUIntBE(0, 3);
-      if (this.#received.length < end) return;
-      const isAck = (this.#received.readUInt8(4) & ackFlag) !== 0;
-      if (this.#received.readUInt8(3) === pingType && !isAck) {
-        this.pings += 1;
-        this.onPing();
-      }
-      this.#received = this.#received.subarray(end);
-    }
-  }
-}
 
 function open(app: TestApp, start: string): Socket {
   const socket = connect(app.port, "127.0.0.1");

@@ -1,15 +1,18 @@
 import { once } from "node:events";
 import * as http2 from "node:http2";
-import { createContextValues, type ConnectRouter } from "@connectrpc/connect";
+import { createContextValues, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";
 import { MessageRouter } from "../../../gen/mpc/router/v1/message_router_pb.js";
 import { RouterError } from "../../../src/domain/errors.ts";
-import { connectionKey } from "../../../src/rpc/connection.ts";
+import { type Connection, connectionKey } from "../../../src/rpc/connection.ts";
+import { wireError } from "../../../src/rpc/errors.ts";
 import { healthRoutes, type ReadinessSource } from "../../../src/rpc/health.ts";
 import { createErrorInterceptor } from "../../../src/rpc/interceptors.ts";
-import { unknownMethod, withFixedParseErrors } from "../../../src/rpc/parse-errors.ts";
+import { withFixedParseErrors } from "../../../src/rpc/parse-errors.ts";
+import { portRefusal } from "../../../src/rpc/port-refusals.ts";
 import { reflectionRoutes } from "../../../src/rpc/reflection.ts";
 import { openStream, relay } from "../../../src/rpc/streaming.ts";
 import { createHttpApp, type HttpAppOptions } from "../../../src/server/http-app.ts";
+import type { TlsMaterial } from "../../../src/server/tls-port.ts";
 import { silentLogger } from "../../../src/telemetry/logger.ts";
 
 /** The router with its real transport; behind it stands a stub in place of the domain. */
@@ -18,12 +21,23 @@ export interface TestApp extends AsyncDisposable {
   readonly url: string;
   readonly readiness: TestReadiness;
   /** How often a stream's client has proved to be alive, how many streams are open, how many slow calls came. */
-  readonly seen: { alive: number; streams: number; slowCalls: number };
+  readonly seen: Seen;
   /** Resolve it to let the calls of the party "slow" go on. */
   readonly release: PromiseWithResolvers<void>;
   /** The messages a subscriber is given; by default none, and the stream stays open. */
   readonly mailbox: { messages: { payload: Uint8Array }[] };
+  replaceTls(material: TlsMaterial): void;
   drain(): Promise<void>;
+}
+
+interface Seen {
+  alive: number;
+  streams: number;
+  slowCalls: number;
+  /** Of all of Heartbeat. */
+  calls: number;
+  /** Of the last of them. */
+  certificate: Connection["certificate"];
 }
 
 /** A readiness that a test turns. */
@@ -50,14 +64,20 @@ export class TestReadiness implements ReadinessSource {
   }
 }
 
-export async function startApp(options: Partial<HttpAppOptions> = {}): Promise<TestApp> {
+/** `admit` lets calls in, or throws. */
+export async function startApp(
+  options: Partial<HttpAppOptions> = {},
+  admit?: (context: HandlerContext) => void,
+): Promise<TestApp> {
   const readiness = new TestReadiness();
-  const seen = { alive: 0, streams: 0, slowCalls: 0 };
+  const seen: Seen = { alive: 0, streams: 0, slowCalls: 0, calls: 0, certificate: undefined };
   const release = Promise.withResolvers<void>();
   const mailbox: TestApp["mailbox"] = { messages: [] };
   const services = (router: ConnectRouter): void => {
     router.service(MessageRouter, {
-      async heartbeat(request) {
+      async heartbeat(request, context) {
+        seen.calls += 1;
+        seen.certificate = context.values.get(connectionKey).certificate;
         if (request.partyId === "refused") throw new RouterError("INVALID_ID", "no such id");
         if (request.partyId === "slow") {
           seen.slowCalls += 1;
@@ -84,9 +104,13 @@ export async function startApp(options: Partial<HttpAppOptions> = {}): Promise<T
     reflectionRoutes([MessageRouter])(router);
   };
   const app = createHttpApp({
-    routes: withFixedParseErrors(services, [createErrorInterceptor(silentLogger)]),
+    routes: withFixedParseErrors(
+      services,
+      [createErrorInterceptor(silentLogger)],
+      admit === undefined ? undefined : refusing(admit),
+    ),
     contextValues: (connection) => createContextValues().set(connectionKey, connection),
-    unknownMethod,
+    refusal: portRefusal,
     logger: silentLogger,
     readiness: () =>
       readiness.isReady() ? { ready: true } : { ready: false, reason: "the broker is away" },
@@ -100,8 +124,20 @@ export async function startApp(options: Partial<HttpAppOptions> = {}): Promise<T
     seen,
     release,
     mailbox,
+    replaceTls: (material) => app.replaceTls(material),
     drain: () => app.drain(),
     [Symbol.asyncDispose]: () => app[Symbol.asyncDispose](),
+  };
+}
+
+/** What is thrown goes over the wire as the refusals of handlers do. */
+function refusing(admit: (context: HandlerContext) => void): (context: HandlerContext) => void {
+  return (context) => {
+    try {
+      admit(context);
+    } catch (error) {
+      throw wireError(error);
+    }
   };
 }
 
