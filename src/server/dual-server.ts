@@ -151,6 +151,16 @@ export class DualServer extends net.Server {
     }
   }
 
+  /**
+   * Left to itself, Node's parser takes decrypted bytes past the socket, and goes on taking them once it has paused the
+   * socket: a request in two records behind a large answer that is still being written ended the connection ("Parse Error:
+   * Paused", Node 24.21). Where somebody listens for data the parser does the same, and a paused socket gives none.
+   */
+  #serveSecureHttp1(socket: net.Socket): void {
+    this.#serve(socket, "http1");
+    socket.on("data", () => undefined);
+  }
+
   #createTlsPort(): TlsPort | undefined {
     const { tls: material, firstBytesMs } = this.#options;
     if (material === undefined) return undefined;
@@ -159,7 +169,7 @@ export class DualServer extends net.Server {
       handshakeMs: firstBytesMs,
       onSecure: (socket) => {
         if (socket.alpnProtocol === "h2") this.#serve(socket, "http2");
-        else this.#detect(socket, () => this.#serve(socket, "http1"));
+        else this.#detect(socket, () => this.#serveSecureHttp1(socket));
       },
     });
   }

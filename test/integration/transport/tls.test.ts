@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import * as http2 from "node:http2";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { buffer } from "node:stream/consumers";
 import { describe, it } from "node:test";
 import * as tls from "node:tls";
 import { promisify } from "node:util";
@@ -58,6 +60,26 @@ describe("a TLS port", () => {
     const socket = await handshake(app, { maxVersion: "TLSv1.2" });
     assert.equal(socket.getProtocol(), "TLSv1.2");
     socket.destroy();
+  });
+
+  it("answers a request that comes in two records behind a large answer", async () => {
+    const staticDirectory = await mkdtemp(join(tmpdir(), "mpc-router-site-"));
+    const large = randomBytes(8_000_000);
+    await writeFile(join(staticDirectory, "large.bin"), large);
+    try {
+      await using app = await startApp({ tls: server, staticDirectory });
+      const socket = await handshake(app, { ALPNProtocols: ["http/1.1"] });
+      socket.write("GET /large.bin HTTP/1.1\r\nhost: localhost\r\n\r\n");
+      await once(socket, "readable");
+      const post = `POST ${heartbeat} HTTP/1.1\r\nhost: localhost\r\nconnection: close`;
+      socket.write(`${post}\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n`);
+      socket.write("{}");
+      const received = await buffer(socket);
+      assert.ok(received.includes(large));
+      assert.match(received.subarray(-400).toString("latin1"), /"success":true/);
+    } finally {
+      await rm(staticDirectory, { recursive: true, force: true });
+    }
   });
 
   it("tells clients that speak cleartext", async () => {
