@@ -16,7 +16,7 @@ const allowed: ReadonlySet<string> = new Set([
   "stream",
   "bucket",
   "revision",
-  "consumer",
+  "consumers",
   "heard",
   "last",
   "server",

@@ -222,6 +222,7 @@ describe("what is secret", () => {
       await running.kill("SIGTERM");
       assert.deepEqual(found(everywhere, "the output", Buffer.from(running.output())), []);
       assert.match(running.output(), /draining/);
+      assert.doesNotMatch(running.output(), /"dropped"/, "a field of the log is not on its list");
       // Payloads wait in the message stream, sealed by the parties or not, and nowhere else.
       const all = await foundInFiles(everywhere, running.dataDir, "no such path");
       assert.deepEqual(
