@@ -16,8 +16,15 @@ export interface AuthenticationOptions {
 
 export interface Authentication extends Disposable {
   readonly authenticate: Authenticate;
-  /** How, in a few words for the operator. */
-  readonly summary: string;
+  readonly summary: AuthenticationSummary;
+}
+
+/** What the operator is told of it. */
+export interface AuthenticationSummary {
+  /** In a few words. */
+  readonly ways: string;
+  /** What a caller may show alone; a token where it may be either. */
+  readonly credential: "token" | "certificate";
 }
 
 /** Resolves with nothing where callers are believed. */
@@ -32,11 +39,10 @@ export async function openAuthentication(
     ...(authJwtSecretFile === undefined ? [] : ["tokens of a shared secret"]),
     ...(settings.tlsClientCa === undefined ? [] : ["client certificates"]),
   ];
-  const summary = ways.join(", ");
   if (authJwks === undefined && authJwtSecretFile === undefined) {
     return {
       authenticate: createAuthenticate(undefined, clock),
-      summary,
+      summary: { ways: ways.join(", "), credential: "certificate" },
       [Symbol.dispose]: () => undefined,
     };
   }
@@ -49,7 +55,7 @@ export async function openAuthentication(
   const verify = createTokenVerifier({ keys, issuer: authIssuer, audience: authAudience, clock });
   return {
     authenticate: createAuthenticate(verify, clock),
-    summary,
+    summary: { ways: ways.join(", "), credential: "token" },
     [Symbol.dispose]: () => keys[Symbol.dispose](),
   };
 }

@@ -9,15 +9,18 @@ import type { Settings } from "../config/settings-table.ts";
 import type { Clock, Randomness } from "../domain/clock.ts";
 import type { Nats } from "../nats/connection.ts";
 import { watchReadiness } from "../nats/readiness.ts";
-import { createAdmission, type Admit } from "../rpc/admission.ts";
 import { connectionKey } from "../rpc/connection.ts";
-import { createExpiries } from "../rpc/expiries.ts";
 import { createErrorInterceptor, createLivenessInterceptor } from "../rpc/interceptors.ts";
 import { withFixedParseErrors } from "../rpc/parse-errors.ts";
 import { portRefusal } from "../rpc/port-refusals.ts";
 import { createHttpApp } from "../server/http-app.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { openAuthentication, type Authentication } from "./authentication.ts";
+import { openAdmission } from "./admission.ts";
+import {
+  openAuthentication,
+  type Authentication,
+  type AuthenticationSummary,
+} from "./authentication.ts";
 import { openBroker } from "./broker.ts";
 import { withStoreState } from "./readiness.ts";
 import { createRules } from "./rules.ts";
@@ -48,7 +51,7 @@ export interface RunningRouter extends AsyncDisposable {
   /** Where messages are kept, in a few words. */
   readonly store: string;
   /** How callers show who they are; undefined where they are believed. */
-  readonly authentication: string | undefined;
+  readonly authentication: AuthenticationSummary | undefined;
   /** Whether browsers are given the demo. */
   readonly isForBrowsers: boolean;
   /** What the operator should know, one line each. */
@@ -76,7 +79,9 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
   const common = { nats, settings, clock, logger, instanceId, randomness };
   const maxPayloadBytes = payloadLimit(settings, nats);
   const stores = resources.use(await openStores({ ...common, sealKeys: options.sealKeys }));
-  const rules = resources.use(createRules({ ...common, stores, maxPayloadBytes }));
+  const rules = resources.use(
+    createRules({ ...common, stores, room: broker.room, maxPayloadBytes }),
+  );
   const readiness = withStoreState(resources.use(watchReadiness(nats, common)), broker.storeState);
   const isForBrowsers = mayServeSite(settings, authentication);
   // Once the calls in flight have ended; a store that does not answer must not hold up the rest.
@@ -89,13 +94,17 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
           createErrorInterceptor(logger),
           createLivenessInterceptor((partyId) => rules.partyStreams.noteCall(partyId)),
         ],
-        admission(authentication, common, resources),
+        openAdmission(authentication, common, resources),
       ),
       contextValues: (connection) => createContextValues().set(connectionKey, connection),
       refusal: portRefusal,
       ...(tls === undefined ? {} : { tls: tls.material }),
       ...(isForThisMachine(settings, authentication) ? { homeHosts: [settings.listen.host] } : {}),
       allowedOrigins: settings.allowedOrigins.map(originPattern),
+      callRate: {
+        perSecond: settings.connectionCallsPerSecond,
+        burst: settings.connectionCallsPerSecond,
+      },
       maxPayloadBytes,
       timeouts: { pingIntervalMs: Math.min(20_000, settings.presenceTimeoutMs / 3) },
       ...(isForBrowsers && existsSync(siteDirectory) ? { staticDirectory: siteDirectory } : {}),
@@ -124,17 +133,6 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
     ],
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   };
-}
-
-/** Undefined where everybody is let in, and believed. */
-function admission(
-  authentication: Authentication | undefined,
-  { logger, clock }: { readonly logger: Logger; readonly clock: Clock },
-  resources: AsyncDisposableStack,
-): Admit | undefined {
-  if (authentication === undefined) return undefined;
-  const expiries = resources.use(createExpiries(clock));
-  return createAdmission({ ...authentication, expiries, logger });
 }
 
 /** Who is believed must be on this machine, and not a page from elsewhere in its browser. */

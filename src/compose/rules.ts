@@ -20,13 +20,17 @@ import type { Nats } from "../nats/connection.ts";
 import { forgetMail, hasMail } from "../nats/mail/forget.ts";
 import { openMail, type Mail } from "../nats/mail/mail.ts";
 import type { SettledCopy } from "../nats/mail/settler.ts";
+import type { StoreRoom } from "../nats/store-room.ts";
 import type { Messaging } from "../rpc/messages.ts";
 import type { Logger } from "../telemetry/logger.ts";
+import { sessionEnds } from "./session-ends.ts";
 import type { Stores } from "./stores.ts";
 
 export interface RuleOptions {
   readonly nats: Nats;
   readonly stores: Stores;
+  /** Whether there is any for more mail. */
+  readonly room: StoreRoom;
   readonly settings: Settings;
   readonly clock: Clock;
   readonly randomness: Randomness;
@@ -121,6 +125,7 @@ function createMessaging(
       roster: async (sessionId) =>
         (await recordOf(sessions, sessionId))?.parties.map(({ partyId }) => partyId),
       tellFailure: (copy) => tellFailure(stores, copy),
+      ends: sessionEnds(sessions, clock),
     }),
   );
   const endings = resources.use(createSessionEndings(sessions, clock));

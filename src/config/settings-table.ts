@@ -25,6 +25,11 @@ export interface Settings {
   readonly mailboxMaxMessages: number;
   readonly mailboxMaxBytes: number;
   readonly sessionTtlMs: number;
+  readonly callsPerSecond: number;
+  readonly callBurst: number;
+  readonly connectionCallsPerSecond: number;
+  readonly maxStreamsPerParty: number;
+  readonly maxSessionsPerCoordinator: number;
   readonly sealKeyFile: string | undefined;
   readonly authJwks: string | undefined;
   readonly authJwtSecretFile: string | undefined;
@@ -95,6 +100,29 @@ export const settingsTable: SettingsTable = {
   sessionTtlMs: setting("session-ttl", duration("1s", "7d"), {
     defaultText: "10m",
     description: "Lifetime of a session that is made without one.",
+  }),
+  callsPerSecond: setting("rate-limit", wholeNumber(1, 1_000_000), {
+    defaultText: "500",
+    description: "Calls a second of one party, on each router; counted with authentication only.",
+  }),
+  callBurst: setting("rate-burst", wholeNumber(1, 1_000_000), {
+    defaultText: "1000",
+    description: "Calls that a party may make at once, after a time with fewer.",
+  }),
+  connectionCallsPerSecond: setting("connection-rate-limit", wholeNumber(1, 1_000_000), {
+    defaultText: "10000",
+    description:
+      "Calls a second of one connection, whoever makes them; as many may be made at once.",
+  }),
+  maxStreamsPerParty: setting("max-streams-per-party", wholeNumber(1, 100_000), {
+    defaultText: "100",
+    description:
+      "Streams and long polls that one party may have open, on each router; counted with authentication only.",
+  }),
+  maxSessionsPerCoordinator: setting("max-sessions-per-coordinator", wholeNumber(1, 10_000_000), {
+    defaultText: "100000",
+    description:
+      "Live sessions that one coordinator may have; without authentication all callers are one.",
   }),
   sealKeyFile: setting("seal-key-file", path(), {
     description:

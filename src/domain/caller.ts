@@ -13,7 +13,11 @@ export type Caller =
       /** Roles it may register; when nothing is said of them, `temporary` alone. */
       readonly roles?: readonly PartyRole[];
     }
-  | { readonly kind: "coordinator" };
+  | {
+      readonly kind: "coordinator";
+      /** Tells it from other coordinators, where the credential says which it is. */
+      readonly name?: string;
+    };
 
 /** A caller as its credential proves it, and for how long. */
 export interface Identity {
@@ -32,10 +36,15 @@ export function actingParty(caller: Caller, namedPartyId: string): string {
   throw new RouterError("CALLER_MISMATCH", "the credential does not belong to the party named");
 }
 
-/** Refuses everybody but the control plane. */
-export function requireCoordinator(caller: Caller): void {
-  if (caller.kind === "party") {
-    throw new RouterError("COORDINATOR_ONLY", "this call needs a coordinator's credential");
+/** Refuses everybody but the control plane, and gives the name that stands for the caller there. */
+export function requireCoordinator(caller: Caller): string {
+  switch (caller.kind) {
+    case "coordinator":
+      return caller.name ?? "coordinator";
+    case "open":
+      return "anybody";
+    case "party":
+      throw new RouterError("COORDINATOR_ONLY", "this call needs a coordinator's credential");
   }
 }
 

@@ -46,8 +46,10 @@ export type RouterErrorReason =
   | "DELEGATE_SHARE_TAKEN"
   // A limit.
   | "MAILBOX_FULL"
+  | "STORE_FULL"
   | "TOO_MANY_JOIN_ATTEMPTS"
   | "RATE_LIMITED"
+  | "TOO_MANY_SESSIONS"
   // The parties disagree, or another stream took over.
   | "PUBLIC_KEY_MISMATCH"
   | "SIGNATURE_MISMATCH"
@@ -81,6 +83,14 @@ export class RouterError extends Error {
 
 export function isRouterError(error: unknown, reason?: RouterErrorReason): error is RouterError {
   return error instanceof RouterError && (reason === undefined || error.reason === reason);
+}
+
+/** The message store has no room left for messages: nothing of this one was stored. */
+export function storeFull(cause?: unknown): RouterError {
+  return new RouterError("STORE_FULL", "the message store has no room for more messages", {
+    retryAfterMs: 2_000,
+    cause,
+  });
 }
 
 /** The broker did not answer in time or is away: the outcome is unknown, nothing was refused. */

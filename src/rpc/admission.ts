@@ -1,14 +1,13 @@
 import type { HandlerContext } from "@connectrpc/connect";
-import { MessageRouter } from "../../gen/mpc/router/v1/message_router_pb.js";
 import type { Caller, Identity } from "../domain/caller.ts";
 import { isRouterError, RouterError, type RouterErrorReason } from "../domain/errors.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { accessTo, refusalFor } from "./access.ts";
+import { staysOpen, type CallerLimits } from "./caller-limits.ts";
 import { callerKey, expiryKey } from "./caller.ts";
 import { connectionKey, type Connection } from "./connection.ts";
 import { wireError } from "./errors.ts";
 import type { Expiries } from "./expiries.ts";
-import { preferredWaitSeconds } from "./metadata.ts";
 
 /** Lets a call in, or throws; runs when its headers are there, before anything else of it is read. */
 export type Admit = (context: HandlerContext) => void | Promise<void>;
@@ -19,6 +18,7 @@ export interface AdmissionOptions {
     readonly authorization: string | null;
     readonly certificate: Connection["certificate"];
   }) => Identity | undefined | Promise<Identity | undefined>;
+  readonly limits: CallerLimits;
   readonly expiries: Expiries;
   readonly logger: Logger;
 }
@@ -30,11 +30,13 @@ const texts: Partial<Record<RouterErrorReason, string>> = {
 };
 
 /** Decides by the credential who calls, and by the table whether it may; requests have no say in either. */
-export function createAdmission({ authenticate, expiries, logger }: AdmissionOptions): Admit {
+export function createAdmission(options: AdmissionOptions): Admit {
+  const { authenticate, limits, expiries, logger } = options;
   const enter = (context: HandlerContext, identity: Identity | undefined): void => {
     if (identity === undefined) throw refusal("UNAUTHENTICATED");
     const { caller, expiresAtMs } = identity;
     requireAccess(context, caller);
+    limits(context, caller);
     context.values.set(callerKey, caller);
     if (staysOpen(context) && expiresAtMs !== Number.POSITIVE_INFINITY) {
       context.values.set(expiryKey, expiries.signalAt(expiresAtMs, context.signal));
@@ -64,13 +66,6 @@ function requireAccess({ method }: HandlerContext, caller: Caller): void {
   if (caller.kind === "open") return;
   const reason = refusalFor(accessTo(method), caller.kind);
   if (reason !== undefined) throw refusal(reason);
-}
-
-/** A stream, or a long poll. */
-function staysOpen({ method, requestHeader }: HandlerContext): boolean {
-  if (method.methodKind !== "unary") return true;
-  const isPoll = method === MessageRouter.method.getPendingMessages;
-  return isPoll && preferredWaitSeconds(requestHeader) > 0;
 }
 
 function refusal(reason: RouterErrorReason): RouterError {

@@ -3,7 +3,7 @@ import { limits, requireBytes, requireId, requireText, requireWhole } from "../i
 import type { OutsideCreation } from "./session-directory.ts";
 
 /** An event as an outside coordinator publishes it; `eventId` may be empty and `createdAt` 0, to be filled in. */
-export type EventPublication = Omit<OutsideCreation, "contentHash"> & {
+export type EventPublication = Omit<OutsideCreation, "contentHash" | "createdBy"> & {
   readonly eventType: string;
 };
 

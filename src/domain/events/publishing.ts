@@ -6,7 +6,7 @@ import { isLifecycleType } from "../sessions/outside-transition.ts";
 import type { SessionRecord } from "../sessions/session.ts";
 import type { EventAudience, EventStore } from "./event-ports.ts";
 import { requirePublication, type EventPublication } from "./event-publication.ts";
-import type { SessionDirectory } from "./session-directory.ts";
+import type { OutsideCreation, SessionDirectory } from "./session-directory.ts";
 
 export interface EventPublisher {
   /**
@@ -28,7 +28,7 @@ export function createEventPublisher(deps: EventPublisherDeps): EventPublisher {
   const { store, audience, clock, randomness } = deps;
   return {
     async publish(caller, publication) {
-      requireCoordinator(caller);
+      const createdBy = requireCoordinator(caller);
       if (publication === undefined) throw new RouterError("INVALID_FIELD", "event is missing");
       requirePublication(publication);
       const named = {
@@ -43,7 +43,8 @@ export function createEventPublisher(deps: EventPublisherDeps): EventPublisher {
       };
       const known = publication.eventId === "" ? undefined : await store.find(event.eventId);
       if (known !== undefined) requireSame(known.contentHash, contentHash);
-      const recipients = known?.event.selectedParties ?? (await carryOut(deps, event, contentHash));
+      const recipients =
+        known?.event.selectedParties ?? (await carryOut(deps, event, { contentHash, createdBy }));
       return audience.count(recipients, event.eventType);
     },
   };
@@ -53,11 +54,11 @@ export function createEventPublisher(deps: EventPublisherDeps): EventPublisher {
 async function carryOut(
   { store, directory }: EventPublisherDeps,
   event: EventPublication,
-  contentHash: string,
+  { contentHash, createdBy }: Pick<OutsideCreation, "contentHash" | "createdBy">,
 ): Promise<readonly string[]> {
   const { eventId, eventType, sessionId } = event;
   if (eventType === "session_created") {
-    await directory.createFromEvent({ ...event, contentHash });
+    await directory.createFromEvent({ ...event, contentHash, createdBy });
     return event.selectedParties;
   }
   const session = await sessionOf(directory, event);

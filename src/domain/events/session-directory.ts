@@ -11,7 +11,7 @@ export interface SessionDirectory {
   lentShareFor(record: SessionRecord): Promise<Uint8Array | undefined>;
   /**
    * Creates the session an outside coordinator announces. Resolves once session and event are durable; the same event
-   * again resolves too. Refuses with INVALID_FIELD, EVENT_EXISTS or SESSION_EXISTS.
+   * again resolves too. Refuses with INVALID_FIELD, EVENT_EXISTS, SESSION_EXISTS or TOO_MANY_SESSIONS.
    */
   createFromEvent(creation: OutsideCreation): Promise<void>;
   /**
@@ -26,6 +26,8 @@ export interface OutsideCreation {
   readonly eventId: string;
   /** Hash of the event as it was published. */
   readonly contentHash: string;
+  /** Name of the coordinator that published it. */
+  readonly createdBy: string;
   readonly sessionId: string;
   readonly thresholdN: number;
   readonly thresholdT: number;

@@ -11,12 +11,16 @@ import type {
 export interface MessageStore {
   /**
    * Stores a copy for every recipient; resolves once all are durable, never before. BROKER_UNAVAILABLE: some
-   * recipients may have it; then the store itself goes on to complete a partial fan-out.
+   * recipients may have it; then the store itself goes on to complete a partial fan-out. STORE_FULL: none has it, and the
+   * store takes no mail now.
    */
   append(message: OutgoingMessage): Promise<void>;
   /** As `append`, but leaves out recipients that have, or had, their copy already. Safe to repeat at any time. */
   complete(message: OutgoingMessage): Promise<void>;
-  /** Binds a message id to one content, durably; resolves with the claim that was there first, if it was another. */
+  /**
+   * Binds a message id to one content, durably; resolves with the claim that was there first, if it was another. STORE_FULL
+   * as `append`.
+   */
   claim(claim: IdempotencyClaim): Promise<"claimed" | IdempotencyClaim>;
   /** The claim on a message id, if there is one. */
   claimOn(sessionId: string, messageId: string): Promise<IdempotencyClaim | undefined>;

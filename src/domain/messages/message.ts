@@ -55,7 +55,7 @@ export interface DeliveryRecords {
   readonly refusalSequence: number;
 }
 
-interface DeliveredRecord {
+export interface DeliveredRecord {
   /** Unix milliseconds of the first delivery. */
   readonly firstAt: number;
   /** Unix milliseconds of the latest. */

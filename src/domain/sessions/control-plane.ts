@@ -67,8 +67,8 @@ export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
   const asOfNow = (record: SessionRecord): SessionRecord => asOf(record, clock.nowMs());
   return {
     async createSession(caller, request) {
-      requireCoordinator(caller);
-      const record = await creation.fromRequest(request);
+      const createdBy = requireCoordinator(caller);
+      const record = await creation.fromRequest(request, createdBy);
       await writer.settleNew(record);
       return { record: asOfNow(record), joinTokens: tokens.derivedTokens(record) };
     },

@@ -29,6 +29,8 @@ export interface CoordinatorOptions {
   readonly log: SessionLog;
   /** Lifetime of a session whose creator names none, in milliseconds. */
   readonly defaultTtlMs: number;
+  /** Live sessions that one coordinator may have. */
+  readonly maxSessionsPerCoordinator: number;
   /** Time without a sign of life after which a party is offline, in milliseconds. */
   readonly presenceTimeoutMs: number;
 }

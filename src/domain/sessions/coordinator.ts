@@ -8,6 +8,7 @@ import { movedFromOutside } from "./outside-transition.ts";
 import { isForgotten } from "./session-access.ts";
 import { createSessionCreation } from "./session-creation.ts";
 import { createSessionOperations, type SessionOperations } from "./session-operations.ts";
+import { createSessionQuota } from "./session-quota.ts";
 import { requestSecretId } from "./session-secrets.ts";
 import { createSessionSettling } from "./session-settling.ts";
 import { createSessionWriter } from "./session-writer.ts";
@@ -24,7 +25,8 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
   const tokens = createJoinTokens(keyring, vault);
   const settling = createSessionSettling(options);
   const writer = createSessionWriter({ ...options, settling, vault });
-  const creation = createSessionCreation({ ...options, vault });
+  const quota = createSessionQuota(options);
+  const creation = createSessionCreation({ ...options, vault, quota });
   const parts = { ...options, vault, tokens, settling, writer, creation };
   const housekeeping = createHousekeeping(parts);
   return {
@@ -46,6 +48,9 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
       await writer.change(sessionId, (record, nowMs) => movedFromOutside(record, change, nowMs));
     },
     housekeeping,
-    [Symbol.dispose]: () => housekeeping[Symbol.dispose](),
+    [Symbol.dispose]: () => {
+      housekeeping[Symbol.dispose]();
+      quota[Symbol.dispose]();
+    },
   };
 }

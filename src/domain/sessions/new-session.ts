@@ -11,6 +11,8 @@ export interface NewSession {
   readonly expiresAt: number;
   readonly keyId: string;
   readonly tokens: SessionRecord["tokens"];
+  /** Name of the coordinator that it counts for. */
+  readonly createdBy: string;
   readonly requestHash: string;
   /** Name and time of the event, where an outside coordinator published it. */
   readonly event?: { readonly eventId: string; readonly contentHash: string; readonly at: number };
@@ -46,6 +48,7 @@ export function newRecord(session: NewSession, nowMs: number): SessionRecord {
     endedAt: 0,
     keyId: session.keyId,
     tokens: session.tokens,
+    createdBy: session.createdBy,
     requestHash: session.requestHash,
     transitions: [created],
     publishedCount: 0,
@@ -64,8 +67,8 @@ function awaitedShare(
 
 /** What is kept of a completed keygen session: what signing needs to know, nothing of how it went. */
 export function keptRecord(record: SessionRecord): SessionRecord {
-  const { userPublicKey, ...rest } = record;
-  void userPublicKey;
+  const { userPublicKey, createdBy, ...rest } = record;
+  void [userPublicKey, createdBy];
   return {
     ...rest,
     parties: record.parties.map(({ partyId, partyIndex, role, state, updatedAt }) => ({

@@ -14,14 +14,18 @@ import { newRecord } from "./new-session.ts";
 import { checkedCreation } from "./outside-session.ts";
 import { isKnownEvent } from "./outside-transition.ts";
 import { chooseParties, defaultTtlMs, partiesNamed } from "./roster.ts";
+import type { SessionQuota } from "./session-quota.ts";
 import { requestSecretId } from "./session-secrets.ts";
 import { lentTo, plannedSeats, requireKeygen, type SessionShape } from "./session-shape.ts";
 import type { SessionRecord } from "./session.ts";
 
-/** Makes session records. The caller settles what follows from them. */
+/**
+ * Makes session records. The caller settles what follows from them. A new one is refused with TOO_MANY_SESSIONS where its
+ * coordinator has as many as it may.
+ */
 export interface SessionCreation {
   /** The session of this request, whether it is new or was made by the same request before. */
-  fromRequest(request: CreateRequest): Promise<SessionRecord>;
+  fromRequest(request: CreateRequest, createdBy: string): Promise<SessionRecord>;
   /** The session of this event, likewise. */
   fromEvent(creation: OutsideCreation): Promise<SessionRecord>;
 }
@@ -29,17 +33,18 @@ export interface SessionCreation {
 export type CreationOptions = Omit<
   CoordinatorOptions,
   "secrets" | "joinMisses" | "forgetSession" | "events" | "log"
-> & { readonly vault: Vault };
+> & { readonly vault: Vault; readonly quota: SessionQuota };
 
 export function createSessionCreation(options: CreationOptions): SessionCreation {
   return {
-    fromRequest: (request) => fromRequest(request, options),
+    fromRequest: (request, createdBy) => fromRequest(request, createdBy, options),
     fromEvent: (creation) => fromEvent(creation, options),
   };
 }
 
 async function fromRequest(
   request: CreateRequest,
+  createdBy: string,
   options: CreationOptions,
 ): Promise<SessionRecord> {
   const checked = checkedRequest(request);
@@ -64,6 +69,7 @@ async function fromRequest(
     expiresAt: nowMs + (checked.expiresInMs || defaultTtlMs(parties, options)),
     keyId: options.keyring.currentKeyId,
     tokens: "derived",
+    createdBy,
     requestHash,
   } as const;
   const lent = lentShare === undefined ? {} : { lent: lentShare.encryptedShare };
@@ -93,6 +99,7 @@ async function fromEvent(
     expiresAt: expiresAt ?? nowMs + defaultTtlMs(parties, options),
     keyId: options.keyring.currentKeyId,
     tokens: "sealed",
+    createdBy: creation.createdBy,
     requestHash: contentHash,
     event: { eventId, contentHash, at: creation.createdAt },
   } as const;
@@ -121,12 +128,14 @@ async function keygenOf(
 async function store(
   record: SessionRecord,
   secrets: { readonly tokens?: Uint8Array; readonly lent?: Uint8Array },
-  { sessions, vault }: CreationOptions,
+  { sessions, vault, quota }: CreationOptions,
 ): Promise<SessionRecord> {
   const id = requestSecretId(record);
-  if (secrets.tokens !== undefined) await vault.put("tokens", id, secrets.tokens);
-  if (secrets.lent !== undefined) await vault.put("lent", id, secrets.lent);
-  return (await sessions.create(record)).stored.record;
+  return quota.admit(record, async () => {
+    if (secrets.tokens !== undefined) await vault.put("tokens", id, secrets.tokens);
+    if (secrets.lent !== undefined) await vault.put("lent", id, secrets.lent);
+    return (await sessions.create(record)).stored.record;
+  });
 }
 
 function requireSameRequest(record: SessionRecord, requestHash: string): SessionRecord {

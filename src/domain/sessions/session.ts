@@ -97,6 +97,8 @@ export interface SessionRecord {
   readonly keyId: string;
   /** `derived`: from the router key; `sealed`: given by an outside coordinator, kept in the secret store. */
   readonly tokens: "derived" | "sealed";
+  /** Name of the coordinator that created it; nobody's, in records of older routers. Not for parties to see. */
+  readonly createdBy?: string;
   /** Hash of the request that created it, to tell a repeat from another request of the same id. */
   readonly requestHash: string;
   readonly transitions: readonly Transition[];

@@ -25,8 +25,8 @@ export function request(changes: Partial<CreateRequest> = {}): CreateRequest {
 }
 
 /** Three registered parties. */
-export async function openTrio(): Promise<Pair> {
-  const pair = await openPair();
+export async function openTrio(...settings: Parameters<typeof openPair>): Promise<Pair> {
+  const pair = await openPair(...settings);
   for (const partyId of ["p0", "p1", "p2"]) await pair.register(partyId);
   return pair;
 }

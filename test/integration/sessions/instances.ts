@@ -51,7 +51,10 @@ export interface Pair extends AsyncDisposable {
 
 export const presenceTimeoutMs = 60_000;
 
-export async function openPair(): Promise<Pair> {
+/** `settings`: those of both. */
+export async function openPair(
+  settings: Pick<InstanceOptions, "maxSessionsPerCoordinator"> = {},
+): Promise<Pair> {
   await using resources = new AsyncDisposableStack();
   const server = resources.use(await startNatsServer());
   const keyring = createKeyring([randomBytes(32)]);
@@ -60,8 +63,9 @@ export async function openPair(): Promise<Pair> {
     nowMs: () => Date.now() + aheadMs,
     advance: (ms: number) => void (aheadMs += ms),
   };
-  const a = resources.use(await openInstance({ url: server.url, keyring, clock }));
-  const b = resources.use(await openInstance({ url: server.url, keyring, clock }));
+  const options = { ...settings, url: server.url, keyring, clock };
+  const a = resources.use(await openInstance(options));
+  const b = resources.use(await openInstance(options));
   const held = resources.move();
   return {
     server,
@@ -88,6 +92,7 @@ interface InstanceOptions {
   readonly url: string;
   readonly keyring: Keyring;
   readonly clock: { nowMs(): number };
+  readonly maxSessionsPerCoordinator?: number;
 }
 
 export async function openInstance(options: InstanceOptions): Promise<Instance> {
@@ -129,6 +134,7 @@ export async function openInstance(options: InstanceOptions): Promise<Instance> 
     log: logger,
     defaultTtlMs: 600_000,
     presenceTimeoutMs,
+    maxSessionsPerCoordinator: options.maxSessionsPerCoordinator ?? 100_000,
   };
   const coordinator = resources.use(createCoordinator(parts));
   const stopping = new AbortController();

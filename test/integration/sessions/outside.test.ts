@@ -26,6 +26,7 @@ function creation(pair: Pair, changes: Partial<OutsideCreation> = {}): OutsideCr
   return {
     eventId: "outside-event-1",
     contentHash: "c".repeat(32),
+    createdBy: "backend",
     sessionId: "outside-session-1",
     thresholdN: 3,
     thresholdT: 2,

@@ -8,7 +8,7 @@ import {
 import { isRouterError } from "../../../src/domain/errors.ts";
 import type { Caller, Identity } from "../../../src/domain/caller.ts";
 
-const coordinator: Caller = { kind: "coordinator" };
+const coordinator: Caller = { kind: "coordinator", name: "backend" };
 const alice: Caller = { kind: "party", partyId: "alice" };
 
 /** Tokens are names of callers here. */

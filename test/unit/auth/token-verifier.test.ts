@@ -52,9 +52,16 @@ describe("a token", () => {
     const { verify } = await setup();
     const callerOf = async (claims: object): Promise<unknown> =>
       (await verify(await signedBySecret({ ...goodClaims, ...claims }))).caller;
-    assert.deepEqual(await callerOf({ role: "coordinator" }), { kind: "coordinator" });
+    for (const sub of [undefined, "", 7]) {
+      assert.deepEqual(await callerOf({ role: "coordinator", sub }), { kind: "coordinator" });
+    }
     assert.deepEqual(await callerOf({ role: "coordinator", sub: "backend@clients" }), {
       kind: "coordinator",
+      name: "backend@clients",
+    });
+    assert.deepEqual(await callerOf({ role: "coordinator", sub: "x".repeat(300) }), {
+      kind: "coordinator",
+      name: "x".repeat(256),
     });
     assert.deepEqual(await callerOf({ party_role: "persistent" }), {
       ...alice,

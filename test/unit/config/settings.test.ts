@@ -136,6 +136,23 @@ const examples: Examples = {
     ],
     bad: ["999ms", "8d", "10"],
   },
+  callsPerSecond: { good: [["1", 1]], bad: ["0", "1000001", "0.5"] },
+  callBurst: { good: [["1000000", 1_000_000]], bad: ["0", "1000001"] },
+  connectionCallsPerSecond: { good: [["1000000", 1_000_000]], bad: ["0", "1000001"] },
+  maxStreamsPerParty: {
+    good: [
+      ["1", 1],
+      ["100000", 100_000],
+    ],
+    bad: ["0", "100001"],
+  },
+  maxSessionsPerCoordinator: {
+    good: [
+      ["1", 1],
+      ["10000000", 10_000_000],
+    ],
+    bad: ["0", "10000001"],
+  },
   sealKeyFile: { good: [["keys", "keys"]], bad: ["\0"] },
   authJwks: {
     beside: ["--auth-issuer=i", "--auth-audience=a", "--seal-key-file=keys"],
@@ -197,6 +214,11 @@ describe("settings", () => {
       mailboxMaxMessages: 10_000,
       mailboxMaxBytes: 268_435_456,
       sessionTtlMs: 600_000,
+      callsPerSecond: 500,
+      callBurst: 1_000,
+      connectionCallsPerSecond: 10_000,
+      maxStreamsPerParty: 100,
+      maxSessionsPerCoordinator: 100_000,
       sealKeyFile: undefined,
       authJwks: undefined,
       authJwtSecretFile: undefined,

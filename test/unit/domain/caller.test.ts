@@ -26,8 +26,9 @@ describe("a caller", () => {
   });
 
   it("is the control plane by its credential alone", () => {
-    requireCoordinator(coordinator);
-    requireCoordinator(open);
+    assert.equal(requireCoordinator(coordinator), "coordinator");
+    assert.equal(requireCoordinator({ ...coordinator, name: "backend" }), "backend");
+    assert.equal(requireCoordinator(open), "anybody");
     refuses(() => requireCoordinator(alice), "COORDINATOR_ONLY");
   });
 

@@ -15,6 +15,7 @@ function creation(changes: Partial<OutsideCreation> = {}): OutsideCreation {
   return {
     eventId: "evt-1",
     contentHash: "c".repeat(32),
+    createdBy: "backend",
     sessionId: "outside-1",
     thresholdN: 2,
     thresholdT: 2,

@@ -41,6 +41,7 @@ export function aRecord(options: RecordOptions = {}): SessionRecord {
     expiresAt: startMs + 60_000,
     keyId: "0123456789abcdef",
     tokens: "derived",
+    createdBy: "backend",
     requestHash: "a".repeat(64),
   };
   return newRecord(session, startMs);
