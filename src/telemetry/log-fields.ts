@@ -39,6 +39,8 @@ const allowed: ReadonlySet<string> = new Set([
   "limitMs",
   "delayMs",
   "tookMs",
+  "usedBytes",
+  "maxBytes",
   "complaint",
   "keyId",
   "developmentKeyId",
