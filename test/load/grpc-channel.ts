@@ -47,7 +47,11 @@ export interface GrpcChannel extends AsyncDisposable {
 const maxTries = 10;
 const retryPauseMs = 200;
 
-export async function openChannel(url: string): Promise<GrpcChannel> {
+/** `headers`: sent with every call. */
+export async function openChannel(
+  url: string,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<GrpcChannel> {
   const session = connect(url);
   // An error of the connection is one of every stream on it, which is where it is told.
   session.on("error", () => undefined);
@@ -58,6 +62,7 @@ export async function openChannel(url: string): Promise<GrpcChannel> {
       ":path": path,
       "content-type": "application/grpc",
       te: "trailers",
+      ...headers,
     });
     stream.end(frameOf(body));
     return stream;

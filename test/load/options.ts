@@ -4,8 +4,15 @@ import type { LoadProgram } from "./program.ts";
 import { slowReaders } from "./slow-readers.ts";
 import { soak } from "./soak.ts";
 import { idleStreams } from "./streams.ts";
+import { tokens } from "./tokens.ts";
 
-export const programs: readonly LoadProgram[] = [slowReaders, bigMailboxes, idleStreams, soak];
+export const programs: readonly LoadProgram[] = [
+  slowReaders,
+  bigMailboxes,
+  idleStreams,
+  tokens,
+  soak,
+];
 
 export interface LoadOptions {
   readonly programs: readonly LoadProgram[];
