@@ -2,9 +2,11 @@
 # The programs that tests use and npm cannot bring. Where they are missing and the package manager may be used, it is.
 set -eu
 missing=""
-for program in curl chromium; do
-  command -v "$program" > /dev/null || missing="$missing $program"
+# Debian keeps the last one where only root looks.
+for program in curl chromium openssl haproxy; do
+  PATH=$PATH:/usr/sbin command -v "$program" > /dev/null || missing="$missing $program"
 done
+command -v systemd-analyze > /dev/null || missing="$missing systemd"
 python3 -c 'import venv, ensurepip' 2> /dev/null || missing="$missing python3-venv"
 if ! command -v go > /dev/null; then
   # Distributions ship one that is too old for the modules the tests build.
