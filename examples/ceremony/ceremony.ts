@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { PartyFaults } from "../../src/party/index.ts";
+import type { Issuer } from "./issuer.ts";
 import type { Finished, FromParty, Protocol } from "./party-messages.ts";
 import { PartyProcess } from "./party-process.ts";
 import type { Story } from "./story.ts";
@@ -17,6 +18,8 @@ const cast: readonly { readonly name: string; readonly protocol: Protocol }[] = 
 
 export interface CeremonySettings {
   readonly url: string;
+  /** Undefined where the router wants no credentials. */
+  readonly issuer: Issuer | undefined;
   readonly runs: number;
   readonly pauseMs: number;
 }
@@ -56,11 +59,12 @@ export class Ceremony implements AsyncDisposable {
     this.#settings = settings;
     this.#story = story;
     this.#signal = signal;
-    this.#wallet = new Wallet(settings.url, threshold, signal);
+    const { url, pauseMs, issuer } = settings;
+    const token = issuer && (() => issuer.coordinator());
+    this.#wallet = new Wallet({ url, threshold, signal, token });
     // Registrations outlive a ceremony, so each has parties of its own.
     const suffix = randomBytes(4).toString("hex");
     this.#parties = cast.map(({ name, protocol }) => {
-      const { url, pauseMs } = settings;
       const party = { url, pauseMs, protocol, partyId: `${name}-${suffix}` };
       return new PartyProcess(party, (news) => this.#hear(party.partyId, news));
     });
@@ -109,10 +113,13 @@ export class Ceremony implements AsyncDisposable {
     const keys = await Promise.all(
       this.#parties.map(async (party) => [party.settings.partyId, await party.up()] as const),
     );
-    const registered = this.#parties.map(async (party) => party.registered());
-    for (const party of this.#parties)
-      party.tell({ kind: "peers", keys: Object.fromEntries(keys) });
-    await Promise.all(registered);
+    const introductions = this.#parties.map(async (party) => {
+      const token = await this.#settings.issuer?.party(party.settings.partyId);
+      const registered = party.registered();
+      party.tell({ kind: "peers", keys: Object.fromEntries(keys), token });
+      await registered;
+    });
+    await Promise.all(introductions);
   }
 
   async #once(index: number): Promise<RunResult> {

@@ -1,4 +1,5 @@
 import { Ceremony, type CeremonyResult } from "./ceremony.ts";
+import { createIssuer } from "./issuer.ts";
 import { readOptions, usage, type CeremonyOptions } from "./options.ts";
 import { useRouter } from "./running-router.ts";
 import { Story } from "./story.ts";
@@ -55,7 +56,8 @@ async function perform(
     await using router = await useRouter(choice, stop.signal);
     say(`A ceremony through the router at ${router.url}.`);
     const { runs, pauseMs } = options;
-    const settings = { url: router.url, runs, pauseMs };
+    const issuer = options.issuer && createIssuer(options.issuer);
+    const settings = { url: router.url, issuer, runs, pauseMs };
     await using ceremony = new Ceremony(settings, new Story(say), stop.signal);
     states = () => ceremony.states();
     const result = await ceremony.run();

@@ -20,8 +20,12 @@ export interface PartySettings {
 
 /** What the main process tells a party, out of band: it never goes through the router. */
 export type ToParty =
-  /** The public keys (base64) of all parties, by party id. */
-  | { readonly kind: "peers"; readonly keys: Readonly<Record<string, string>> }
+  /** The public keys (base64) of all parties, by party id, and the party's credential for the router, if it wants any. */
+  | {
+      readonly kind: "peers";
+      readonly keys: Readonly<Record<string, string>>;
+      readonly token?: string | undefined;
+    }
   /** Permission to sign this hash (hex) with the key of that session; anything else is refused. */
   | { readonly kind: "approve"; readonly messageHash: string; readonly keygenSessionId: string };
 

@@ -16,7 +16,7 @@ async function runParty(settings: PartySettings, signal: AbortSignal): Promise<v
   const { url, protocol, partyId } = settings;
   const identity = createIdentity();
   const sessions = new PartySessions({ settings, identity, tell });
-  const introduced = Promise.withResolvers<void>();
+  const introduced = Promise.withResolvers<string | undefined>();
   process.on("message", (order: ToParty) => {
     if (order.kind === "approve") {
       sessions.approve(order.messageHash, order.keygenSessionId);
@@ -26,11 +26,11 @@ async function runParty(settings: PartySettings, signal: AbortSignal): Promise<v
     for (const [peerId, keys] of Object.entries(order.keys)) {
       sessions.pin(peerId, importPublicIdentity(Buffer.from(keys, "base64")));
     }
-    introduced.resolve();
+    introduced.resolve(order.token);
   });
   const shown = Buffer.from(exportPublicIdentity(identity.public));
   tell({ kind: "up", publicKey: shown.toString("base64") });
-  await introduced.promise;
+  const token = await introduced.promise;
 
   await using party = await connectParty({
     transport: createPartyTransport(url, protocol, [tapTraffic(tell)]),
@@ -44,6 +44,7 @@ async function runParty(settings: PartySettings, signal: AbortSignal): Promise<v
       appVersion: version,
     },
     signal,
+    ...(token === undefined ? {} : { token: () => token }),
     onState: (_, cause) => tell({ kind: "trouble", message: cause?.message ?? "" }),
   });
   tell({ kind: "registered" });

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { createClient, type Client } from "@connectrpc/connect";
+import { createClient, type Client, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { SessionCoordinator, type Session } from "../../gen/mpc/coordinator/v1/coordinator_pb.js";
 import { backOff, isTransient } from "../../src/party/index.ts";
@@ -25,14 +25,23 @@ export interface Threshold {
   readonly t: number;
 }
 
+interface WalletOptions {
+  readonly url: string;
+  readonly threshold: Threshold;
+  readonly signal: AbortSignal;
+  /** A credential of the coordinator; undefined where the router wants none. */
+  readonly token: (() => Promise<string>) | undefined;
+}
+
 /** The wallet backend: it orders keys and signatures, and never sees a share. */
 export class Wallet {
   readonly #api: Client<typeof SessionCoordinator>;
   readonly #threshold: Threshold;
   readonly #signal: AbortSignal;
 
-  constructor(url: string, threshold: Threshold, signal: AbortSignal) {
-    const transport = createConnectTransport({ baseUrl: url, httpVersion: "1.1" });
+  constructor({ url, threshold, signal, token }: WalletOptions) {
+    const interceptors = token === undefined ? [] : [showing(token)];
+    const transport = createConnectTransport({ baseUrl: url, httpVersion: "1.1", interceptors });
     this.#api = createClient(SessionCoordinator, transport);
     this.#threshold = threshold;
     this.#signal = signal;
@@ -92,4 +101,11 @@ export class Wallet {
       await backOff(tries, this.#signal);
     }
   }
+}
+
+function showing(token: () => Promise<string>): Interceptor {
+  return (next) => async (request) => {
+    request.header.set("authorization", `Bearer ${await token()}`);
+    return next(request);
+  };
 }

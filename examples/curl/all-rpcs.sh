@@ -4,6 +4,9 @@
 #   BASE_URL=http://127.0.0.1:8080 examples/curl/all-rpcs.sh
 #
 # Two parties make a key together: alice, and a delegate that holds the share of a user without a device.
+#
+# A router with authentication wants a token of each caller: set COORDINATOR_TOKEN, ALICE_TOKEN and DELEGATE_TOKEN, and in
+# ALICE and DELEGATE the ids that the last two are for. Alice's must let her register as persistent, the delegate's as delegate.
 set -euo pipefail
 export LC_ALL=C # lengths in bytes
 
@@ -13,11 +16,24 @@ COORDINATOR=$BASE_URL/mpc.coordinator.v1.SessionCoordinator
 
 # Ids of their own in each run: registrations outlive it.
 run=$(date +%s)-$$-$RANDOM
-alice=curl-alice-$run
-delegate=curl-delegate-$run
+alice=${ALICE:-curl-alice-$run}
+delegate=${DELEGATE:-curl-delegate-$run}
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
+
+# as CALLER: who makes the calls that follow. Headers are read from a file: arguments are in the list of processes.
+as() {
+  headers=$scratch/$1
+}
+
+credential() {
+  if [ -n "$2" ]; then printf 'Authorization: Bearer %s\n' "$2"; fi >"$scratch/$1"
+}
+
+credential coordinator "${COORDINATOR_TOKEN:-}"
+credential alice "${ALICE_TOKEN:-}"
+credential delegate "${DELEGATE_TOKEN:-}"
 
 fail() {
   printf 'FAILED %s\n' "$1" >&2
@@ -28,7 +44,7 @@ fail() {
 call() {
   local url=$1 json=$2
   shift 2
-  answer=$(curl -sS --max-time 10 -H 'Content-Type: application/json' "$@" --data "$json" -w '\n%{http_code}' "$url") ||
+  answer=$(curl -sS --max-time 10 -H 'Content-Type: application/json' -H "@$headers" "$@" --data "$json" -w '\n%{http_code}' "$url") ||
     fail "$url: no answer"
   local status=${answer##*$'\n'}
   answer=${answer%$'\n'*}
@@ -45,7 +61,7 @@ stream() {
       $((length >> 24 & 255)) $((length >> 16 & 255)) $((length >> 8 & 255)) $((length & 255)))"
     printf '%s' "$json"
   } >"$scratch/request"
-  curl -sS --no-buffer --max-time "$seconds" -H 'Content-Type: application/connect+json' \
+  curl -sS --no-buffer --max-time "$seconds" -H 'Content-Type: application/connect+json' -H "@$headers" \
     --data-binary "@$scratch/request" -o "$scratch/response" "$url" 2>"$scratch/error" || result=$?
   # 28: the time is over, as it should be.
   [ "$result" = 28 ] || fail "$url: the stream ended early ($result) $(cat "$scratch/error" "$scratch/response")"
@@ -80,18 +96,22 @@ ok() {
 }
 
 rpc=RegisterParty
+as alice
 call "$ROUTER/$rpc" '{"partyId":"'"$alice"'","partyRole":"persistent","version":"curl"}'
 expect '"success":true'
+as delegate
 call "$ROUTER/$rpc" '{"partyId":"'"$delegate"'","partyRole":"delegate","version":"curl"}'
 expect '"success":true'
 ok "$alice, $delegate"
 
 rpc=Heartbeat
+as alice
 call "$ROUTER/$rpc" '{"partyId":"'"$alice"'","timestamp":"'"$(date +%s)000"'"}'
 expect '"pendingMessages":0'
 ok "router time $(text_of serverTimestamp)"
 
 rpc=GetRegisteredParties
+as coordinator
 call "$ROUTER/$rpc" '{"roleFilter":"delegate","onlyOnline":true}'
 expect '"partyId":"'"$delegate"'"'
 ok "the delegate is online"
@@ -106,6 +126,7 @@ session=$(text_of sessionId)
 delegate_token=$(text_of "$delegate")
 
 rpc=SubscribeSessionEvents
+as alice
 stream "$ROUTER/$rpc" '{"partyId":"'"$alice"'","eventTypes":["session_created"]}' 2
 expect '"eventType":"session_created","sessionId":"'"$session"'"'
 alice_token=$(text_of "$alice")
@@ -114,6 +135,7 @@ ok "$(text_of eventId)"
 rpc=JoinSession
 call "$ROUTER/$rpc" '{"sessionId":"'"$session"'","partyId":"'"$alice"'","joinToken":"'"$alice_token"'"}'
 expect '"partyIndex":0}'
+as delegate
 call "$ROUTER/$rpc" '{"sessionId":"'"$session"'","partyId":"'"$delegate"'","joinToken":"'"$delegate_token"'",
   "deviceInfo":{"deviceType":"server","platform":"curl"}}'
 expect '"otherParties":[{"partyId":"'"$alice"'","partyIndex":0'
@@ -121,13 +143,16 @@ expect '"partyIndex":1}'
 ok "session $session"
 
 rpc=MarkPartyReady
+as alice
 call "$ROUTER/$rpc" '{"sessionId":"'"$session"'","partyId":"'"$alice"'"}'
 expect '"allReady":false'
+as delegate
 call "$ROUTER/$rpc" '{"sessionId":"'"$session"'","partyId":"'"$delegate"'"}'
 expect '"allReady":true'
 ok "both"
 
 rpc=GetSessionStatus
+as alice
 call "$ROUTER/$rpc" '{"sessionId":"'"$session"'"}'
 expect '"status":"in_progress"'
 ok "$(text_of status)"
@@ -145,6 +170,7 @@ expect '"messageId":"'"$message_id"'"'
 ok "message $message_id"
 
 rpc=GetPendingMessages
+as delegate
 call "$ROUTER/$rpc" '{"sessionId":"'"$session"'","partyId":"'"$delegate"'","afterTimestamp":"0"}'
 expect '"messageId":"'"$message_id"'"'
 ok "it waits for the delegate"
@@ -162,6 +188,7 @@ expect '"success":true'
 ok "$(text_of message)"
 
 rpc=GetMessageStatus
+as alice
 call "$ROUTER/$rpc" '{"sessionId":"'"$session"'","messageId":"'"$message_id"'"}'
 expect '"allAcknowledged":true'
 ok "$(text_of status)"
@@ -169,19 +196,23 @@ ok "$(text_of status)"
 rpc=SubmitDelegateShare
 public_key=$(printf 'the public key, 32 bytes long ...' | base64)
 share=$(printf 'the share, sealed to the user' | base64)
+as delegate
 call "$ROUTER/$rpc" '{"sessionId":"'"$session"'","partyId":"'"$delegate"'","partyIndex":1,
   "encryptedShare":"'"$share"'","publicKey":"'"$public_key"'"}'
 expect '"success":true'
 ok "the user's share waits for the backend"
 
 rpc=ReportCompletion
+as alice
 call "$ROUTER/$rpc" '{"sessionId":"'"$session"'","partyId":"'"$alice"'","publicKey":"'"$public_key"'"}'
 expect '"allCompleted":false'
+as delegate
 call "$ROUTER/$rpc" '{"sessionId":"'"$session"'","partyId":"'"$delegate"'","publicKey":"'"$public_key"'"}'
 expect '"allCompleted":true'
 ok "both have the same public key"
 
 rpc=PublishSessionEvent
+as coordinator
 call "$ROUTER/$rpc" '{"event":{"eventId":"curl-'"$run"'","eventType":"example","sessionId":"'"$session"'",
   "selectedParties":["'"$alice"'"]}}'
 expect '"success":true'

@@ -16,7 +16,15 @@ CALL_TIMEOUT_S = 5
 LONGEST_PAUSE_S = 2.0
 
 
-def follow_events(router: services.MessageRouterStub, party_id: str):
+def credential(token_file: str) -> list[tuple[str, str]]:
+    """Metadata of a call. The file is read each time, so that the token can be replaced before it expires."""
+    if not token_file:
+        return []
+    with open(token_file, encoding="ascii") as file:
+        return [("authorization", f"Bearer {file.read().strip()}")]
+
+
+def follow_events(router: services.MessageRouterStub, party_id: str, token_file: str):
     """Yields events over as many streams as it takes. After a break it goes on behind the last one.
 
     An event may come twice all the same: who acts on it remembers the event_id.
@@ -25,7 +33,9 @@ def follow_events(router: services.MessageRouterStub, party_id: str):
     pause_s = 0.1
     while True:
         request = messages.SubscribeSessionEventsRequest(party_id=party_id)
-        metadata = [("last-event-id", last_event_id)] if last_event_id else []
+        metadata = credential(token_file)
+        if last_event_id:
+            metadata.append(("last-event-id", last_event_id))
         try:
             for event in router.SubscribeSessionEvents(request, metadata=metadata):
                 yield event
@@ -43,6 +53,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--addr", default="127.0.0.1:8080", help="host and port of the router")
     parser.add_argument("--party-id", default="python-party")
+    parser.add_argument("--token-file", default="", help="file of the party's token, for a router with authentication")
     parser.add_argument("--events", type=int, default=0, help="end after so many events; 0: never")
     options = parser.parse_args()
 
@@ -51,9 +62,11 @@ def main() -> None:
         registration = messages.RegisterPartyRequest(
             party_id=options.party_id, party_role="temporary", version="hello/1"
         )
-        router.RegisterParty(registration, timeout=CALL_TIMEOUT_S, wait_for_ready=True)
+        metadata = credential(options.token_file)
+        router.RegisterParty(registration, timeout=CALL_TIMEOUT_S, wait_for_ready=True, metadata=metadata)
         print(f"registered as {options.party_id}", flush=True)
-        for count, event in enumerate(follow_events(router, options.party_id), start=1):
+        events = follow_events(router, options.party_id, options.token_file)
+        for count, event in enumerate(events, start=1):
             # Never print event.join_tokens: who has the token can join in this party's place.
             print(f"{event.event_type} {event.session_id}", flush=True)
             if count == options.events:

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { readdir } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { after, before, describe, it } from "node:test";
-import axe from "axe-core";
-import type { Browser, Page } from "playwright-core";
+import type { Browser } from "playwright-core";
 import { launchBrowser, makeKeyAndSign, openDemo, setPace, verified } from "../support/browser.ts";
 import { startRouter, type RouterProcess } from "../support/router.ts";
+import { findings } from "./findings.ts";
 
 const sitePath = join(import.meta.dirname, "../../web-demo/dist/site");
 
@@ -87,22 +87,3 @@ describe("the page of the web demo", () => {
     assert.equal(asset.headers.get("content-security-policy"), policy);
   });
 });
-
-/** Findings that people cannot get around, in both colour schemes. The policy does not bind a debugger's own script. */
-async function findings(page: Page): Promise<readonly string[]> {
-  await page.evaluate(axe.source);
-  const found: string[] = [];
-  for (const colorScheme of ["light", "dark"] as const) {
-    await page.emulateMedia({ colorScheme });
-    const { violations } = await page.evaluate<axe.AxeResults>(
-      "axe.run({ resultTypes: ['violations'] })",
-    );
-    const serious = violations.filter(
-      ({ impact }) => impact === "serious" || impact === "critical",
-    );
-    for (const { id, nodes } of serious) {
-      found.push(`${colorScheme}, ${id}: ${nodes.map((node) => node.html).join(" ")}`);
-    }
-  }
-  return found;
-}

@@ -8,7 +8,8 @@ describe("a party of the web demo elsewhere", () => {
   let router: RouterProcess;
   let browser: Browser;
   before(async () => {
-    router = await startRouter();
+    // Otherwise a router that trusts its callers serves names of this machine only.
+    router = await startRouter({ args: ["--insecure-allow-unauthenticated"] });
     // Names that are not of this machine, the first as if it had TLS before it.
     browser = await launchBrowser(
       "--host-resolver-rules=MAP *.test 127.0.0.1",

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { createPublicKey, verify } from "node:crypto";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
+import { startIssuer } from "../support/credentials.ts";
 import { startRouter } from "../support/router.ts";
 import { runProgram, type ProgramResult } from "./program.ts";
 
@@ -62,6 +63,20 @@ describe("the ceremony", () => {
     ]);
     assert.equal(new Set(runs.map((run) => run.publicKey)).size, 3);
     assert.ok(runs.every((run) => run.verified && isSignature(run)));
+  });
+
+  it("issues tokens for itself and its parties where the router wants them", async () => {
+    await using issuer = await startIssuer();
+    await using router = await startRouter({ args: issuer.flags });
+
+    const refused = await ceremony("--url", router.url, "--json");
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /UNAUTHENTICATED/);
+
+    const key = `${issuer.directory}/secret`;
+    const ended = await ceremony("--url", router.url, "--token-key", key, "--json");
+    assert.equal(ended.code, 0, ended.stderr);
+    assert.equal(resultOf(ended).ok, true);
   });
 
   it("starts a router for itself when none is named and none runs", async () => {

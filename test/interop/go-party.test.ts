@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -8,6 +8,7 @@ import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { secp256k1 } from "@noble/curves/secp256k1.js";
 import { SessionCoordinator } from "../../gen/mpc/coordinator/v1/coordinator_pb.js";
+import { startIssuer } from "../support/credentials.ts";
 import { startRouter, type RouterProcess } from "../support/router.ts";
 import { until } from "../support/until.ts";
 import { runProgram, type ProgramResult } from "./program.ts";
@@ -56,14 +57,25 @@ describe("parties written in Go", () => {
     await go("test", "-mod=readonly", "-short", "./...");
   });
 
-  it("make a threshold ECDSA key and sign with it, each a process of its own", async () => {
-    await using router = await startRouter();
+  it("make a threshold ECDSA key and sign with it, each a process with a token of its own", async () => {
+    await using issuer = await startIssuer();
+    await using router = await startRouter({ args: issuer.flags });
+    const tokens = join(folder, "tokens");
+    await mkdir(tokens);
+    await writeFile(join(tokens, "coordinator"), await issuer.coordinator());
+    for (const id of ["alice", "bob", "carol"]) {
+      await writeFile(join(tokens, id), `${await issuer.party(id)}\n`);
+    }
 
-    const ended = await demo(router, "--party-program", join(folder, "party"));
+    const program = join(folder, "party");
+    const ended = await demo(router, "--party-program", program, "--tokens", tokens);
 
     const { figures } = verifiedResult(ended);
     assert.equal(figures["received"], deliveries);
     assert.equal(figures["acknowledged"], deliveries);
+    const refused = await demo(router);
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /UNAUTHENTICATED/);
   });
 
   it("come through acknowledgements that are not sent and streams that are cut", async () => {

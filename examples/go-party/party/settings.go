@@ -19,8 +19,9 @@ const FreshPreParams = -1
 // Settings are what a party is started with.
 type Settings struct {
 	// Addr is the router's host and port.
-	Addr string
-	Self router.Self
+	Addr   string
+	Access router.Access
+	Self   router.Self
 	// Data is the party's folder, see Store.
 	Data string
 	// PeersFile has the public identities of all parties: JSON, ids to keys.
@@ -46,7 +47,7 @@ func Run(ctx context.Context, settings Settings) (err error) {
 	if err != nil {
 		return err
 	}
-	connection, err := router.Connect(settings.Addr)
+	connection, err := router.Connect(settings.Addr, settings.Access)
 	if err != nil {
 		return err
 	}

@@ -26,8 +26,8 @@ type Connection struct {
 	traffic     traffic
 }
 
-// Connect prepares a connection to "host:port". It is cleartext unless the options bring credentials.
-func Connect(addr string, options ...grpc.DialOption) (*Connection, error) {
+// Connect prepares a connection to "host:port".
+func Connect(addr string, access Access, options ...grpc.DialOption) (*Connection, error) {
 	defaults := []grpc.DialOption{
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithConnectParams(grpc.ConnectParams{
@@ -38,6 +38,7 @@ func Connect(addr string, options ...grpc.DialOption) (*Connection, error) {
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 5 * time.Second}),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessageBytes), grpc.WaitForReady(true)),
 	}
+	defaults = append(defaults, access.options()...)
 	conn, err := grpc.NewClient(addr, append(defaults, options...)...)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", addr, err)

@@ -63,13 +63,18 @@ func (f *fake) AcknowledgeMessage(
 // client is a client of the fake router.
 func (f *fake) client(t *testing.T, faults Faults) *Client {
 	t.Helper()
+	return f.clientWith(t, Access{}, faults)
+}
+
+func (f *fake) clientWith(t *testing.T, access Access, faults Faults) *Client {
+	t.Helper()
 	f.attempts = make(map[string]int)
 	listener := bufconn.Listen(1 << 20)
 	server := grpc.NewServer()
 	routerv1.RegisterMessageRouterServer(server, f)
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(server.Stop)
-	connection, err := Connect("passthrough:///fake", grpc.WithContextDialer(
+	connection, err := Connect("passthrough:///fake", access, grpc.WithContextDialer(
 		func(context.Context, string) (net.Conn, error) { return listener.Dial() }))
 	if err != nil {
 		t.Fatal(err)

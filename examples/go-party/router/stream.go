@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // The router sends the headers of a stream at once; a stream without them is a dead connection.
@@ -33,7 +35,8 @@ func (s source[T]) all(ctx context.Context) iter.Seq2[*T, error] {
 			case ctx.Err() != nil:
 				yield(nil, context.Cause(ctx))
 				return
-			case !isTransient(err):
+			// A stream ends with its token, too, and the next token may be there already.
+			case !isTransient(err) && !(opened && status.Code(err) == codes.Unauthenticated):
 				yield(nil, err)
 				return
 			}

@@ -3,6 +3,7 @@ import { changeOf } from "../model/news.ts";
 import type { Pace, State } from "../model/state.ts";
 import type { Store } from "../model/store.ts";
 import type { News } from "../parties/party-messages.ts";
+import type { Credentials } from "./credentials.ts";
 import { linkOf, type MovedParty } from "./party-link.ts";
 import { Pacer } from "./pacer.ts";
 import { PartyHandle } from "./party-handle.ts";
@@ -11,6 +12,7 @@ export interface CastOptions {
   readonly store: Store;
   /** Of the router: this page's own. */
   readonly origin: string;
+  readonly credentials: Credentials;
   /** Hears all news, after the state has. */
   readonly onNews: (partyId: string, news: News) => void;
 }
@@ -46,8 +48,9 @@ export class Cast {
   /** Starts a party here: a new one, or one that came with a link. */
   add(partyId: string, name: string, moved?: MovedParty): void {
     this.#update((state) => ({ ...state, parties: [...state.parties, newParty(partyId, name)] }));
-    const { origin } = this.#options;
-    const start = { partyId, origin, identity: moved?.identity, token: moved?.token };
+    const { origin, credentials } = this.#options;
+    const isAuthenticated = credentials.areWanted;
+    const start = { partyId, origin, identity: moved?.identity, isAuthenticated };
     const handle = new PartyHandle(start, (news) => this.#hear(partyId, news));
     handle.tell({ kind: "reading", ms: this.#pacer.readingMs });
     this.#handles.set(partyId, handle);
@@ -118,7 +121,8 @@ export class Cast {
     const handle = this.#handles.get(partyId);
     if (handle === undefined) throw new Error(`${partyId} does not run here`);
     const peers = new Map([...this.#peers()].filter(([id]) => id !== partyId));
-    return linkOf({ partyId, identity: await handle.identity(), peers }, base);
+    const token = await this.#options.credentials.of({ kind: "party", partyId }).current();
+    return linkOf({ partyId, identity: await handle.identity(), peers, token }, base);
   }
 
   /** The party ends here, since it goes on elsewhere. */
@@ -147,12 +151,18 @@ export class Cast {
     return new Map(this.#publicIdentities);
   }
 
+  async #handOver(partyId: string): Promise<void> {
+    const token = await this.#options.credentials.of({ kind: "party", partyId }).checked();
+    if (token !== undefined) this.#handles.get(partyId)?.tell({ kind: "token", token });
+  }
+
   #update(change: (state: State) => State): void {
     this.#options.store.update(change);
   }
 
   #hear(partyId: string, news: News): void {
     if (!this.#handles.has(partyId)) return;
+    if (news.kind === "wants-token") void this.#handOver(partyId);
     this.#update(changeOf(partyId, news));
     if (news.kind === "wants") this.#pacer.add({ partyId, ...news }, this.#state.parties.length);
     this.#options.onNews(partyId, news);

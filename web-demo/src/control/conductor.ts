@@ -4,14 +4,17 @@ import type { Store } from "../model/store.ts";
 import { pause } from "../pause.ts";
 import type { News } from "../parties/party-messages.ts";
 import { base64Of, hexOf, hexOfBase64 } from "./bytes.ts";
-import { Cast } from "./cast.ts";
+import { Cast, type CastOptions } from "./cast.ts";
+import type { Credentials } from "./credentials.ts";
 import { CoordinatorApi, type NewSession, type SessionView } from "./coordinator-api.ts";
+import { membersOf, mostParties, newPartyIds, type CastMember } from "./party-names.ts";
 import { watchPresence } from "./presence-watch.ts";
 import { pickSigners } from "./signers.ts";
 import { DeliveryWatch } from "./delivery-watch.ts";
 import { hashOf, isSignature } from "./verification.ts";
 
-const names = ["Alice", "Bob", "Carol", "Dave", "Erin"];
+const startParties = 3;
+const leastParties = 2;
 
 /** Parties of a key, and how many of them sign. */
 const thresholds: Readonly<Record<number, number>> = { 2: 2, 3: 2, 4: 3, 5: 3 };
@@ -27,31 +30,58 @@ export class Conductor {
   readonly cast: Cast;
   readonly #store: Store;
   readonly #api: CoordinatorApi;
-  readonly #suffix = hexOf(crypto.getRandomValues(new Uint8Array(4)));
+  readonly #credentials: Credentials;
+  readonly #newPartyIds = newPartyIds();
+  /** All that this page could run. */
+  #members: readonly CastMember[] = membersOf(this.#newPartyIds);
   #signatures = 0;
   /** Rejects when the run under way is given up. */
   #givenUp: PromiseWithResolvers<never> | undefined;
   /** Rung when a session may have changed. */
   #bell = Promise.withResolvers<void>();
 
-  constructor(store: Store, origin: string) {
+  constructor(options: Pick<CastOptions, "store" | "origin" | "credentials">) {
+    const { store, origin, credentials } = options;
     this.#store = store;
-    this.#api = new CoordinatorApi(origin, (isReached) => {
-      if (store.state.isRouterAway === isReached) {
-        store.update((state) => ({ ...state, isRouterAway: !isReached }));
-      }
+    this.#credentials = credentials;
+    this.#api = new CoordinatorApi({
+      origin,
+      credential: credentials.of({ kind: "coordinator" }),
+      onReach: (isReached) => {
+        if (store.state.isRouterAway === isReached) {
+          store.update((state) => ({ ...state, isRouterAway: !isReached }));
+        }
+      },
     });
-    this.cast = new Cast({ store, origin, onNews: (partyId, news) => this.#hear(partyId, news) });
+    this.cast = new Cast({ ...options, onNews: (partyId, news) => this.#hear(partyId, news) });
     void new DeliveryWatch(store, this.#api).run();
     void watchPresence(store, this.#api);
+  }
+
+  /** What the parties are called that it begins with, unless tokens say otherwise. */
+  get firstPartyIds(): readonly string[] {
+    return this.#newPartyIds.slice(0, startParties);
+  }
+
+  /** How many parties there may be: with authentication, those that there are tokens of. */
+  get mostParties(): number {
+    return this.#members.length;
+  }
+
+  /** Lets the parties come in, which may want credentials. */
+  async begin(): Promise<void> {
+    const { areWanted } = this.#credentials;
+    await this.#credentials.require({ coordinator: true, parties: [], leastParties });
+    if (areWanted) this.#members = membersOf(this.#credentials.partyIds.slice(0, mostParties));
+    this.setParties(areWanted ? this.mostParties : startParties);
   }
 
   /** Has that many parties, and no key yet. */
   setParties(count: number): void {
     const before = this.#state.parties;
     for (const party of before.slice(count)) this.cast.remove(party.id);
-    for (const name of names.slice(before.length, count)) {
-      this.cast.add(`${name.toLowerCase()}-${this.#suffix}`, name);
+    for (const { partyId, name } of this.#members.slice(before.length, count)) {
+      this.cast.add(partyId, name);
     }
     this.#store.update((state) => ({
       ...state,

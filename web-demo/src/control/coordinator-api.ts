@@ -1,4 +1,5 @@
 import { pause } from "../pause.ts";
+import type { Credential } from "./credentials.ts";
 
 /** A call that takes longer is made again, in milliseconds. */
 const attemptMs = 4_000;
@@ -9,6 +10,8 @@ const longestPauseMs = 1_000;
 export class ApiError extends Error {
   override readonly name = "ApiError";
 }
+
+const refusedToken = Symbol("the token is not taken");
 
 interface Delivery {
   readonly partyId: string;
@@ -38,14 +41,19 @@ export interface NewSession {
   readonly keygenSessionId?: string;
 }
 
+interface CoordinatorApiOptions {
+  /** Of the router. */
+  readonly origin: string;
+  readonly credential: Credential;
+  readonly onReach: (isReached: boolean) => void;
+}
+
 /** The wallet's backend, in plain JSON: it orders keys and signatures and watches them, and never sees a share. */
 export class CoordinatorApi {
-  readonly #origin: string;
-  readonly #onReach: (isReached: boolean) => void;
+  readonly #options: CoordinatorApiOptions;
 
-  constructor(origin: string, onReach: (isReached: boolean) => void) {
-    this.#origin = origin;
-    this.#onReach = onReach;
+  constructor(options: CoordinatorApiOptions) {
+    this.#options = options;
   }
 
   /** Creates a session, once, however often the call must be repeated; resolves with its id. */
@@ -82,24 +90,35 @@ export class CoordinatorApi {
   /** Repeats a call while the router is away. */
   async #call<T>(method: string, request: object): Promise<T> {
     for (let tries = 0; ; tries++) {
-      const answer = await this.#attempt(method, request);
-      this.#onReach(answer !== undefined);
+      const token = await this.#options.credential.current();
+      const answer = await this.#attempt(method, request, token);
+      this.#options.onReach(answer !== undefined);
+      // The next one is another, for which the user is asked.
+      if (answer === refusedToken) continue;
       if (answer !== undefined) return answer as T;
       await pause(Math.min(longestPauseMs, firstPauseMs * 2 ** tries));
     }
   }
 
   /** `undefined`: not now. */
-  async #attempt(method: string, request: object): Promise<unknown> {
+  async #attempt(method: string, request: object, token?: string): Promise<unknown> {
+    const { origin, credential } = this.#options;
     try {
-      const answer = await fetch(`${this.#origin}/${serviceOf(method)}/${method}`, {
+      const answer = await fetch(`${origin}/${serviceOf(method)}/${method}`, {
         method: "POST",
-        headers: { "content-type": "application/json" },
+        headers: {
+          "content-type": "application/json",
+          ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+        },
         body: JSON.stringify(request),
         signal: AbortSignal.timeout(attemptMs),
       });
       if (answer.ok) return await answer.json();
       if (answer.status === 503) return undefined;
+      if (answer.status === 401 && token !== undefined) {
+        credential.refused(token);
+        return refusedToken;
+      }
       const { message = answer.statusText } = (await answer.json()) as { message?: string };
       throw new ApiError(message);
     } catch (error) {

@@ -5,8 +5,18 @@ import { newParty, withLog, withRun } from "../model/changes.ts";
 import type { News } from "../parties/party-messages.ts";
 import { Cast } from "./cast.ts";
 import { CoordinatorApi } from "./coordinator-api.ts";
+import type { Credentials } from "./credentials.ts";
 import { DeliveryWatch } from "./delivery-watch.ts";
 import type { MovedParty } from "./party-link.ts";
+import { nameIn } from "./party-names.ts";
+
+interface GuestOptions {
+  readonly store: Store;
+  /** Of the router. */
+  readonly origin: string;
+  readonly credentials: Credentials;
+  readonly party: MovedParty;
+}
 
 /** One party that came with a link: it takes part in what others order, and asks its user before it signs. */
 export class Guest {
@@ -15,13 +25,16 @@ export class Guest {
   readonly #party: MovedParty;
   #messageHash = "";
 
-  constructor(store: Store, origin: string, party: MovedParty) {
+  constructor(options: GuestOptions) {
+    const { store, origin, credentials, party } = options;
     this.#store = store;
     this.#party = party;
-    const api = new CoordinatorApi(origin, (isReached) =>
-      store.update((state) => ({ ...state, isRouterAway: !isReached })),
-    );
-    this.cast = new Cast({ store, origin, onNews: (_partyId, news) => this.#hear(news) });
+    const api = new CoordinatorApi({
+      origin,
+      credential: credentials.of({ kind: "party", partyId: party.partyId }),
+      onReach: (isReached) => store.update((state) => ({ ...state, isRouterAway: !isReached })),
+    });
+    this.cast = new Cast({ ...options, onNews: (_partyId, news) => this.#hear(news) });
     this.#seatAll();
     this.cast.setPace("watch");
     this.cast.handle(party.partyId)?.tell({ kind: "peers", publicIdentities: party.peers });
@@ -100,10 +113,4 @@ export class Guest {
       );
     }
   }
-}
-
-/** "carol-1a2b3c4d" is Carol. */
-function nameIn(partyId: string): string {
-  const [word = partyId] = partyId.split("-");
-  return word.charAt(0).toUpperCase() + word.slice(1);
 }

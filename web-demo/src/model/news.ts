@@ -27,6 +27,7 @@ const tellings: { readonly [K in News["kind"]]: Telling<K> } = {
   up: ({ partyId }) =>
     withParty(partyId, { link: "connecting", activity: "Registers with the router" }),
   exported: () => unchanged,
+  "wants-token": () => unchanged,
   link: ({ state, partyId, news }) => linked(state, partyId, news.state),
   invited: ({ partyId, news }) =>
     all(withParty(partyId, { activity: `Is invited to ${workOf(news.session)}` }), (before) => ({

@@ -103,6 +103,15 @@ export interface Question {
   readonly messageHash: string;
 }
 
+/** Tokens that the page cannot go on without. */
+export interface WantedTokens {
+  readonly coordinator: boolean;
+  /** These parties, by id. */
+  readonly parties: readonly string[];
+  /** At least so many parties, whoever they are. */
+  readonly leastParties: number;
+}
+
 export interface State {
   readonly parties: readonly PartyState[];
   readonly thresholdT: number;
@@ -116,6 +125,8 @@ export interface State {
   /** The page's own calls do not reach the router. */
   readonly isRouterAway: boolean;
   readonly question?: Question | undefined;
+  /** What the user is asked for. */
+  readonly wanted?: WantedTokens | undefined;
 }
 
 export const initialRun: RunState = { stage: "idle", signers: [], message: "", progress: "" };

@@ -9,9 +9,11 @@ export type Order =
       readonly origin: string;
       /** Secret keys that came with a link; without them the party makes its own. */
       readonly identity?: Uint8Array | undefined;
-      /** Shown to the router as the party's credential. */
-      readonly token?: string | undefined;
+      /** Whether the router wants a credential of it, which it then asks the page for. */
+      readonly isAuthenticated: boolean;
     }
+  /** The credential that the party has asked for. */
+  | { readonly kind: "token"; readonly token: string }
   | { readonly kind: "peers"; readonly publicIdentities: ReadonlyMap<string, Uint8Array> }
   /** That hash may be signed in that session, with the key of the keygen session; or with the newest one. */
   | {
@@ -54,6 +56,7 @@ export interface Field {
 export type News =
   | { readonly kind: "up"; readonly publicIdentity: Uint8Array }
   | { readonly kind: "exported"; readonly identity: Uint8Array }
+  | { readonly kind: "wants-token" }
   | { readonly kind: "link"; readonly state: "connecting" | "connected" | "reconnecting" }
   | {
       readonly kind: "invited";

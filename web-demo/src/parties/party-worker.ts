@@ -18,15 +18,17 @@ function tell(news: News): void {
 }
 
 function begin(start: Extract<Order, { kind: "start" }>): void {
-  const { partyId, origin, identity: secret, token } = start;
+  const { partyId, origin, identity: secret, isAuthenticated } = start;
   const identity = secret === undefined ? createIdentity() : importIdentity(secret);
   const line = new Line(tell);
   const party = new DemoParty({ partyId, identity, tell });
+  let token = Promise.withResolvers<string>();
   addEventListener("message", ({ data }: MessageEvent<Order>) => obey(data));
   tell({ kind: "up", publicIdentity: exportPublicIdentity(identity.public) });
 
   function obey(order: Order): void {
     if (order.kind === "line") line.setOffline(order.isOffline);
+    else if (order.kind === "token") token.resolve(order.token);
     else if (order.kind === "lose-acknowledgement") line.loseAcknowledgement(order.isArmed);
     else if (order.kind === "tamper") line.tamper(order.isArmed);
     else if (order.kind === "export")
@@ -38,6 +40,13 @@ function begin(start: Extract<Order, { kind: "start" }>): void {
     } else party.obey(order);
   }
 
+  /** The page knows whether there is one that has not expired, and may have to ask its user. */
+  function askedToken(): Promise<string> {
+    token = Promise.withResolvers();
+    tell({ kind: "wants-token" });
+    return token.promise;
+  }
+
   const transport = createGrpcWebTransport({ baseUrl: origin, interceptors: [line.interceptor] });
   const connecting = connectParty({
     transport,
@@ -47,7 +56,7 @@ function begin(start: Extract<Order, { kind: "start" }>): void {
     device: { deviceType: "web", appVersion: "web-demo" },
     heartbeatMs: 5_000,
     onState: (state) => tell({ kind: "link", state }),
-    ...(token === undefined ? {} : { token: () => token }),
+    ...(isAuthenticated ? { token: askedToken } : {}),
   });
   connecting
     .then((connected) => party.attend(connected))

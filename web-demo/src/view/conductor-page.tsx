@@ -1,8 +1,10 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import type { Conductor } from "../control/conductor.ts";
+import type { Credentials } from "../control/credentials.ts";
 import type { State } from "../model/state.ts";
 import type { Store } from "../model/store.ts";
+import { CredentialsDialog } from "./credentials-dialog.tsx";
 import { LogList } from "./log-list.tsx";
 import { MessageDialog } from "./message-dialog.tsx";
 import { MoveDialog } from "./move-dialog.tsx";
@@ -13,14 +15,15 @@ import { Stage, type Selection } from "./stage.tsx";
 import { AwayBanner, TopBar } from "./top-bar.tsx";
 import { useStateOf } from "./use-state-of.ts";
 
-const words = ["", "One", "Two", "Three", "Four", "Five"];
+const words = ["Several", "One", "Two", "Three", "Four", "Five"];
 
 /** The page of whoever opens the demonstration. */
 export function ConductorPage(props: {
   readonly store: Store;
   readonly conductor: Conductor;
+  readonly credentials: Credentials;
 }): JSX.Element {
-  const { store, conductor } = props;
+  const { store, conductor, credentials } = props;
   const state = useStateOf(store);
   const [selection, setSelection] = useState<Selection | undefined>();
   const [movingId, setMovingId] = useState("");
@@ -43,7 +46,7 @@ export function ConductorPage(props: {
         <RunBar state={state} conductor={conductor} />
         <Stage state={state} controls={controls} onSelect={setSelection} />
         <div class="below">
-          <Outcome state={state} />
+          <Outcome state={state} isAuthenticated={credentials.areWanted} />
           <LogList entries={state.log} />
         </div>
       </main>
@@ -57,6 +60,13 @@ export function ConductorPage(props: {
       )}
       {moving !== undefined && (
         <MoveDialog party={moving} cast={cast} onClose={() => setMovingId("")} />
+      )}
+      {state.wanted !== undefined && (
+        <CredentialsDialog
+          wanted={state.wanted}
+          credentials={credentials}
+          partyIds={conductor.firstPartyIds}
+        />
       )}
     </>
   );

@@ -12,7 +12,9 @@ const texts: Readonly<
   },
   link: {
     title: "This link is not complete",
-    text: "A party's link carries its keys behind the # sign. Copy all of it, or open it again from the first page.",
+    text:
+      "A party's link carries its keys behind the # sign, and the page takes them out of the address bar as soon as it has " +
+      "them. Open the whole link once more, or move the party out of the first page again.",
   },
 };
 

@@ -1,9 +1,11 @@
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import type { Credentials } from "../control/credentials.ts";
 import type { Guest } from "../control/guest.ts";
 import type { Question, State } from "../model/state.ts";
 import type { Store } from "../model/store.ts";
 import { Foot } from "./conductor-page.tsx";
+import { CredentialsDialog } from "./credentials-dialog.tsx";
 import { LogList } from "./log-list.tsx";
 import { MessageDialog } from "./message-dialog.tsx";
 import { Outcome } from "./outcome.tsx";
@@ -13,8 +15,12 @@ import { AwayBanner, TopBar } from "./top-bar.tsx";
 import { useStateOf } from "./use-state-of.ts";
 
 /** The page of one party, in a tab or on a phone of its own. */
-export function GuestPage(props: { readonly store: Store; readonly guest: Guest }): JSX.Element {
-  const { store, guest } = props;
+export function GuestPage(props: {
+  readonly store: Store;
+  readonly guest: Guest;
+  readonly credentials: Credentials;
+}): JSX.Element {
+  const { store, guest, credentials } = props;
   const state = useStateOf(store);
   const [selection, setSelection] = useState<Selection | undefined>();
   const { cast } = guest;
@@ -32,7 +38,7 @@ export function GuestPage(props: { readonly store: Store; readonly guest: Guest 
         <Approval question={state.question} onApprove={() => guest.approve()} />
         <Stage state={state} controls={controls} onSelect={setSelection} />
         <div class="below">
-          <Outcome state={state} />
+          <Outcome state={state} isAuthenticated={credentials.areWanted} />
           <LogList entries={state.log} />
         </div>
       </main>
@@ -43,6 +49,9 @@ export function GuestPage(props: { readonly store: Store; readonly guest: Guest 
           selection={selection}
           onClose={() => setSelection(undefined)}
         />
+      )}
+      {state.wanted !== undefined && (
+        <CredentialsDialog wanted={state.wanted} credentials={credentials} partyIds={[]} />
       )}
     </>
   );

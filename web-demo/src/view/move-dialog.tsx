@@ -31,8 +31,8 @@ export function MoveDialog(props: {
         together afterwards.
       </p>
       <p class="empty">
-        The keys stand behind the # of the link, which browsers send to no server. Whoever has the
-        link is {party.name}.
+        The keys, and the token where the router wants one, stand behind the # of the link, which
+        browsers send to no server. Whoever has the link is {party.name}.
       </p>
       <div class="move-actions">
         <a

@@ -4,7 +4,11 @@ import type { State } from "../model/state.ts";
 import { CopyButton } from "./copy-button.tsx";
 
 /** What all this is for: the public key, the signature, and how to look at the session from outside. */
-export function Outcome({ state }: { readonly state: State }): JSX.Element {
+export function Outcome(props: {
+  readonly state: State;
+  readonly isAuthenticated: boolean;
+}): JSX.Element {
+  const { state, isAuthenticated } = props;
   const { publicKey, signature, message, isVerified, signers, tookMs } = state.run;
   return (
     <section class="outcome" aria-labelledby="outcome-title">
@@ -39,7 +43,7 @@ export function Outcome({ state }: { readonly state: State }): JSX.Element {
           {message === "" ? "." : ` for “${message}”.`}
         </p>
       )}
-      <Command state={state} />
+      <Command state={state} isAuthenticated={isAuthenticated} />
     </section>
   );
 }
@@ -66,10 +70,16 @@ function Value(props: {
   );
 }
 
-function Command({ state }: { readonly state: State }): JSX.Element | null {
+function Command(props: {
+  readonly state: State;
+  readonly isAuthenticated: boolean;
+}): JSX.Element | null {
+  const { state, isAuthenticated } = props;
   const sessionId = state.run.signSessionId ?? state.run.keygenSessionId;
   if (sessionId === undefined) return null;
-  const command = curlFor(location.origin, sessionId);
+  // A token itself stands nowhere on the page.
+  const credential = isAuthenticated ? ' -H "authorization: Bearer $TOKEN"' : "";
+  const command = curlFor(location.origin, sessionId) + credential;
   return (
     <div class="value">
       <h3>The same, from your terminal</h3>

@@ -46,7 +46,7 @@ export function RunBar(props: {
       <Segments
         legend="Threshold"
         name="parties"
-        choices={counts}
+        choices={counts.filter(({ value }) => Number(value) <= conductor.mostParties)}
         value={String(state.parties.length)}
         isDisabled={isBusy || isAnyMoved}
         onChange={(value) => conductor.setParties(Number(value))}
@@ -99,7 +99,8 @@ function RunButtons(props: {
     );
   }
   const hasKey = run.publicKey !== undefined;
-  const isEveryoneThere = state.parties.every((party) => party.link !== "starting");
+  const isEveryoneThere =
+    state.parties.length > 0 && state.parties.every((party) => party.link !== "starting");
   return (
     <>
       {hasKey && (

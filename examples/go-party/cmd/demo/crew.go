@@ -34,10 +34,14 @@ type crew struct {
 func newCrew(o options, folder string, fail context.CancelCauseFunc) (*crew, error) {
 	c := &crew{options: o, folder: folder, ends: make(chan party.Outcome), fail: fail}
 	c.peers = filepath.Join(folder, "peers.json")
-	suffix := rand.Text()[:6]
+	// Registrations outlive a demo, so each has parties of its own, unless tokens say who they are.
+	suffix := "-" + rand.Text()[:6]
+	if o.tokens != "" {
+		suffix = ""
+	}
 	peers := make(party.Peers)
 	for _, name := range []string{"alice", "bob", "carol"} {
-		id := name + "-" + suffix
+		id := name + suffix
 		c.ids = append(c.ids, id)
 		store, err := party.OpenStore(c.data(id))
 		if err != nil {
@@ -54,6 +58,15 @@ func newCrew(o options, folder string, fail context.CancelCauseFunc) (*crew, err
 		return nil, err
 	}
 	return c, os.WriteFile(c.peers, text, 0o600)
+}
+
+// accessOf is how a party, or the coordinator, may call the router.
+func (o options) accessOf(name string) router.Access {
+	access := o.access
+	if o.tokens != "" {
+		access.TokenFile = filepath.Join(o.tokens, name)
+	}
+	return access
 }
 
 func (c *crew) data(id string) string { return filepath.Join(c.folder, id) }
@@ -80,6 +93,7 @@ func (c *crew) start(ctx context.Context) {
 func (c *crew) runHere(ctx context.Context, id string, preParams int) error {
 	return party.Run(ctx, party.Settings{
 		Addr:          c.addr,
+		Access:        c.accessOf(id),
 		Self:          router.Self{PartyID: id, Role: "persistent", Version: "demo/1", Faults: c.faults},
 		Data:          c.data(id),
 		PeersFile:     c.peers,
@@ -90,8 +104,9 @@ func (c *crew) runHere(ctx context.Context, id string, preParams int) error {
 }
 
 func (c *crew) runProcess(ctx context.Context, id string, preParams int) error {
+	access := c.accessOf(id)
 	process := exec.CommandContext(ctx, c.partyProgram,
-		"--addr", c.addr, "--party-id", id, "--data", c.data(id), "--peers", c.peers,
+		"--addr", c.addr, "--tls="+strconv.FormatBool(access.TLS), "--token-file", access.TokenFile, "--party-id", id, "--data", c.data(id), "--peers", c.peers,
 		"--test-preparams", strconv.Itoa(preParams), "--json",
 		"--skip-acks", strconv.FormatFloat(c.faults.SkipAcknowledgements, 'g', -1, 64),
 		"--cut-every", strconv.Itoa(c.faults.CutEvery))

@@ -21,6 +21,8 @@ import (
 
 type options struct {
 	addr         string
+	access       router.Access
+	tokens       string
 	signings     int
 	compare      bool
 	fresh        bool
@@ -65,6 +67,9 @@ func run(ctx context.Context) error {
 func parse() (options, error) {
 	var o options
 	flag.StringVar(&o.addr, "addr", "127.0.0.1:8080", "host and port of the router")
+	o.access.TLSFlag()
+	flag.StringVar(&o.tokens, "tokens", "",
+		"folder of token files coordinator, alice, bob and carol, for a router with authentication")
 	flag.IntVar(&o.signings, "signings", 1, "how many signatures to make")
 	flag.BoolVar(&o.compare, "compare", false, "make each signature once more in memory, and compare the times")
 	flag.BoolVar(&o.fresh, "fresh", false, "make fresh safe primes instead of the public test parameters")

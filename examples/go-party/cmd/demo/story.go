@@ -68,7 +68,7 @@ func perform(ctx context.Context, o options, out io.Writer) (r *result, err erro
 	if err != nil {
 		return nil, err
 	}
-	connection, err := router.Connect(o.addr)
+	connection, err := router.Connect(o.addr, o.accessOf("coordinator"))
 	if err != nil {
 		return nil, err
 	}

@@ -37,6 +37,9 @@ func run(ctx context.Context) error {
 	settings := party.Settings{Self: router.Self{Version: version}}
 	self := &settings.Self
 	flag.StringVar(&settings.Addr, "addr", "127.0.0.1:8080", "host and port of the router")
+	settings.Access.TLSFlag()
+	flag.StringVar(&settings.Access.TokenFile, "token-file", "",
+		"file of this party's token, for a router with authentication; read anew for each call")
 	flag.StringVar(&self.PartyID, "party-id", "", "id of this party (required)")
 	flag.StringVar(&self.Role, "role", "persistent", "persistent, delegate or temporary")
 	flag.StringVar(&settings.Data, "data", "", "folder of this party: its identity and its shares (required)")
