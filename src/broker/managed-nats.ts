@@ -6,6 +6,7 @@ import type { Logger } from "../telemetry/logger.ts";
 import { BrokerStartError } from "./broker-errors.ts";
 import { lockDataDir } from "./data-dir-lock.ts";
 import { diskProblem } from "./disk.ts";
+import type { StoreFill } from "./nats-health.ts";
 import { startNatsProcess, type NatsProcess } from "./nats-process.ts";
 import { endOrphans } from "./orphans.ts";
 import { openStoreMarks } from "./store-marks.ts";
@@ -30,6 +31,8 @@ export interface ManagedNats extends AsyncDisposable {
   /** Of the process that runs now, or ran last. */
   pid(): number;
   readonly storeState: Pick<StoreWatch, "trouble" | "onChange">;
+  /** How full its store is; rejects where it does not answer. */
+  storeFill(signal: AbortSignal): Promise<StoreFill>;
 }
 
 const orphanPatienceMs = 5_000;
@@ -78,7 +81,7 @@ export async function startManagedNats(options: ManagedNatsOptions): Promise<Man
   const storeState = resources.use(
     watchStore({
       marks: openStoreMarks(join(dataDir, "store-marks.json")),
-      health: () => supervisor.current().health(),
+      health: (watching) => supervisor.current().health(watching),
       isWritable: async () => (await diskProblem(storeDir)) === "",
       restart: () => supervisor.current().stop(),
       logger,
@@ -93,6 +96,7 @@ export async function startManagedNats(options: ManagedNatsOptions): Promise<Man
     ...credentials,
     pid: () => supervisor.current().pid,
     storeState,
+    storeFill: (asking) => supervisor.current().fill(asking),
     [Symbol.asyncDispose]: () => (disposing ??= held.disposeAsync()),
   };
 }

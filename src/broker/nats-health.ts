@@ -18,6 +18,12 @@ export interface StoreHealth {
   readonly positions: Positions;
 }
 
+/** How much a nats-server stores, and may store. */
+export interface StoreFill {
+  readonly usedBytes: number;
+  readonly maxBytes: number;
+}
+
 interface Jsz {
   readonly account_details?: readonly {
     readonly stream_detail?: readonly {
@@ -42,29 +48,37 @@ const curable = / write error: |JetStream not enabled/i;
 const worthwhileBytes = 16 * 1_048_576;
 
 /** Asks whether each stream is there and takes writes, and whether there is room for more; `undefined`: no answer. */
-export async function askHealth(monitor: Monitor): Promise<StoreHealth | undefined> {
+export async function askHealth(
+  monitor: Monitor,
+  signal?: AbortSignal,
+): Promise<StoreHealth | undefined> {
+  const ask = asking(monitor, signal);
   try {
-    const { error } = (await ask(monitor, "healthz")) as { readonly error?: string };
+    const { error } = (await ask("healthz")) as { readonly error?: string };
     if (error !== undefined) {
       return { complaint: error, isCurable: curable.test(error), positions: {} };
     }
-    return await askRoom(monitor);
+    return await askRoom(ask, monitor);
   } catch {
     // It is ending, frozen or gone, which its supervisor and its clients notice by themselves.
     return undefined;
   }
 }
 
+/** What the server stores, and what it may store: by its own limit, or by what is left of its disk. Rejects: no answer. */
+export async function askFill(monitor: Monitor, signal?: AbortSignal): Promise<StoreFill> {
+  const { usedBytes, maxBytes } = await askUse(asking(monitor, signal));
+  const onDiskBytes = usedBytes + (await freeBytes(monitor));
+  return { usedBytes, maxBytes: Math.min(maxBytes, onDiskBytes) };
+}
+
 /** The server takes three quarters of what is free when it starts, and its own, for the most it stores. */
-async function askRoom(monitor: Monitor): Promise<StoreHealth> {
-  const { jetstream } = (await ask(monitor, "varz")) as Varz;
-  const maxBytes = jetstream?.config?.max_storage ?? 0;
-  const usedBytes = jetstream?.stats?.storage ?? 0;
+async function askRoom(ask: Ask, monitor: Monitor): Promise<StoreHealth> {
+  const { usedBytes, maxBytes } = await askUse(ask);
   if (usedBytes <= maxBytes) {
-    return { complaint: "", isCurable: false, positions: await askPositions(monitor) };
+    return { complaint: "", isCurable: false, positions: await askPositions(ask) };
   }
-  const { bavail, bsize } = await statfs(monitor.storeDir);
-  const nextMaxBytes = ((bavail * bsize + usedBytes) * 3) / 4;
+  const nextMaxBytes = (((await freeBytes(monitor)) + usedBytes) * 3) / 4;
   return {
     complaint: `the store has ${usedBytes} bytes, its limit is ${maxBytes}`,
     isCurable: nextMaxBytes > usedBytes + worthwhileBytes,
@@ -72,8 +86,21 @@ async function askRoom(monitor: Monitor): Promise<StoreHealth> {
   };
 }
 
-async function askPositions(monitor: Monitor): Promise<Positions> {
-  const { account_details: accounts = [] } = (await ask(monitor, "jsz?streams=1&config=1")) as Jsz;
+async function askUse(ask: Ask): Promise<StoreFill> {
+  const { jetstream } = (await ask("varz")) as Varz;
+  return {
+    usedBytes: jetstream?.stats?.storage ?? 0,
+    maxBytes: jetstream?.config?.max_storage ?? 0,
+  };
+}
+
+async function freeBytes({ storeDir }: Monitor): Promise<number> {
+  const { bavail, bsize } = await statfs(storeDir);
+  return bavail * bsize;
+}
+
+async function askPositions(ask: Ask): Promise<Positions> {
+  const { account_details: accounts = [] } = (await ask("jsz?streams=1&config=1")) as Jsz;
   const streams = accounts.flatMap(({ stream_detail: details = [] }) => details);
   const synced = streams.filter(
     ({ config }) => config.storage === "file" && config.persist_mode !== "async",
@@ -81,8 +108,14 @@ async function askPositions(monitor: Monitor): Promise<Positions> {
   return Object.fromEntries(synced.map(({ name, state }) => [name, state.last_seq]));
 }
 
-async function ask({ port, path }: Monitor, what: string): Promise<unknown> {
-  const signal = AbortSignal.timeout(answerTimeoutMs);
-  const answer = await fetch(`http://127.0.0.1:${port}${path}/${what}`, { signal });
-  return answer.json();
+type Ask = (what: string) => Promise<unknown>;
+
+function asking({ port, path }: Monitor, signal?: AbortSignal): Ask {
+  return async (what) => {
+    const timeout = AbortSignal.timeout(answerTimeoutMs);
+    const answer = await fetch(`http://127.0.0.1:${port}${path}/${what}`, {
+      signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
+    });
+    return answer.json();
+  };
 }

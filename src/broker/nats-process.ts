@@ -4,7 +4,13 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { BrokerStartError } from "./broker-errors.ts";
-import { askHealth, type StoreHealth } from "./nats-health.ts";
+import {
+  askFill,
+  askHealth,
+  type Monitor,
+  type StoreFill,
+  type StoreHealth,
+} from "./nats-health.ts";
 import { writeNatsConfig, type NatsConfig } from "./nats-config.ts";
 
 export interface NatsProcessOptions {
@@ -30,7 +36,9 @@ export interface NatsProcess {
   readonly exited: Promise<NatsExit>;
   kill(signal: NodeJS.Signals): void;
   /** How its store is; `undefined`: it does not answer, or has no `monitorPath`. */
-  health(): Promise<StoreHealth | undefined>;
+  health(signal?: AbortSignal): Promise<StoreHealth | undefined>;
+  /** How full its store is; rejects where it does not answer. */
+  fill(signal?: AbortSignal): Promise<StoreFill>;
   /** Ends it: SIGTERM, SIGKILL after 5 s. Resolves when it is gone. */
   stop(): Promise<NatsExit>;
 }
@@ -69,7 +77,7 @@ export async function startNatsProcess(options: NatsProcessOptions): Promise<Nat
       exited,
       stop,
       kill: (name) => void child.kill(name),
-      health: () => healthOf(ports.monitor, config),
+      ...healthOf(monitorOf(ports, config)),
     };
   } catch (error) {
     await stop();
@@ -125,6 +133,8 @@ function exitOf(child: ChildProcess): Promise<NatsExit> {
 
 async function stopChild(child: ChildProcess, exited: Promise<NatsExit>): Promise<NatsExit> {
   child.kill("SIGTERM");
+  // One that was stopped would not hear of it.
+  child.kill("SIGCONT");
   const timer = setTimeout(() => child.kill("SIGKILL"), stopTimeoutMs);
   try {
     return await exited;
@@ -174,12 +184,21 @@ function answersInfo(port: number): Promise<boolean> {
   });
 }
 
-async function healthOf(
-  port: number | undefined,
+function monitorOf(
+  { monitor: port }: Ports,
   { monitorPath: path, storeDir }: NatsConfig,
-): Promise<StoreHealth | undefined> {
-  if (port === undefined || path === undefined) return undefined;
-  return askHealth({ port, path, storeDir });
+): Monitor | undefined {
+  return port === undefined || path === undefined ? undefined : { port, path, storeDir };
+}
+
+function healthOf(monitor: Monitor | undefined): Pick<NatsProcess, "health" | "fill"> {
+  return {
+    health: async (signal) => (monitor === undefined ? undefined : askHealth(monitor, signal)),
+    async fill(signal) {
+      if (monitor === undefined) throw new Error("this nats-server answers nobody how it is");
+      return askFill(monitor, signal);
+    },
+  };
 }
 
 async function lastLogLine(logFile: string): Promise<string> {

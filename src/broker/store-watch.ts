@@ -5,7 +5,7 @@ import type { StoreMarks } from "./store-marks.ts";
 
 export interface StoreWatchOptions {
   /** As in a `NatsProcess`. */
-  readonly health: () => Promise<StoreHealth | undefined>;
+  readonly health: (signal: AbortSignal) => Promise<StoreHealth | undefined>;
   readonly marks: StoreMarks;
   /** Whether a server started now could write. */
   readonly isWritable: () => Promise<boolean>;
@@ -36,7 +36,7 @@ export function watchStore(options: StoreWatchOptions): StoreWatch {
   const listeners = new Set<() => void>();
   let complaint = "";
   const look = async (): Promise<void> => {
-    const health = await options.health();
+    const health = await options.health(stopping.signal);
     if (health === undefined) return;
     if (health.complaint !== complaint) note(health.complaint);
     for (const loss of await options.marks.note(health.positions)) {

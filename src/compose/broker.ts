@@ -5,6 +5,7 @@ import type { Settings } from "../config/settings-table.ts";
 import type { Clock } from "../domain/clock.ts";
 import { connectNats, type Nats, type NatsOptions } from "../nats/connection.ts";
 import { provision } from "../nats/provisioning.ts";
+import { accountFill, watchStoreRoom, type StoreRoom } from "../nats/store-room.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { StartError } from "./start-error.ts";
 
@@ -24,6 +25,8 @@ export interface Broker extends AsyncDisposable {
   readonly store: string;
   /** What the router's own nats-server says of its store. A NATS of somebody else is looked after by others. */
   readonly storeState: StoreState | undefined;
+  /** Whether it takes more mail. */
+  readonly room: StoreRoom;
   /** What the operator should know of it, one line each. */
   readonly warnings: readonly string[];
 }
@@ -45,14 +48,17 @@ export async function openBroker(options: BrokerOptions): Promise<Broker> {
   const connecting =
     own === undefined ? connect(options, external as Target) : connectOwn(options, own);
   const nats = resources.use(await connecting);
-  await provisionFirst(nats);
+  await provisionFirst(nats, external?.url ?? own?.url);
   // A bucket in memory is gone when a single server starts again. What fails here shows in the readiness.
   nats.onReconnect(() => {
     provision(nats).catch((error: unknown) => options.logger.warn({ err: error }, "provisioning"));
   });
+  const fill = own?.storeFill ?? (() => accountFill(nats));
+  const room = resources.use(watchStoreRoom({ fill, logger: options.logger }));
   const held = resources.move();
   return {
     nats,
+    room,
     store: own?.store ?? `NATS at ${external?.url}`,
     storeState: own?.storeState,
     warnings: external === undefined ? [] : externalWarnings(nats),
@@ -60,7 +66,12 @@ export async function openBroker(options: BrokerOptions): Promise<Broker> {
   };
 }
 
-interface OwnNats extends Target, AsyncDisposable, Pick<Broker, "store" | "storeState"> {}
+interface OwnNats
+  extends
+    Target,
+    AsyncDisposable,
+    Pick<Broker, "store">,
+    Pick<ManagedNats, "storeState" | "storeFill"> {}
 
 async function runNats({
   settings,
@@ -77,6 +88,7 @@ async function runNats({
     user: managed.user,
     pass: managed.pass,
     storeState: managed.storeState,
+    storeFill: (asking) => managed.storeFill(asking),
     store: `nats-server ${version}, synced writes, data in ${dataDir}`,
     [Symbol.asyncDispose]: () => managed[Symbol.asyncDispose](),
   };
@@ -113,12 +125,13 @@ async function connect(options: BrokerOptions, target: Target): Promise<Nats> {
 }
 
 /** A store that cannot be laid out, such as a cluster of two, is the operator's to mend. */
-async function provisionFirst(nats: Nats): Promise<void> {
+async function provisionFirst(nats: Nats, url: string | undefined): Promise<void> {
   try {
     await provision(nats);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    throw new StartError(`NATS cannot keep what the router stores: ${why}`, { cause: error });
+    const what = `NATS at ${url} cannot keep what the router stores`;
+    throw new StartError(`${what}: ${why}`, { cause: error });
   }
 }
 

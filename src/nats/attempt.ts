@@ -1,6 +1,6 @@
 import { callBudgetMs } from "../domain/call-budget.ts";
-import { brokerUnavailable } from "../domain/errors.ts";
-import { isClosed, isTransient, isWriteInFlight } from "./errors.ts";
+import { brokerUnavailable, storeFull } from "../domain/errors.ts";
+import { isClosed, isStoreFull, isTransient, isWriteInFlight } from "./errors.ts";
 
 /** How an operation is tried, where the usual does not fit. */
 export interface AttemptLimits {
@@ -11,6 +11,11 @@ export interface AttemptLimits {
    * what was on its way to a server that died is lost without a word; twice as long later, by a third. Default: 900.
    */
   readonly repeatMs?: number;
+  /**
+   * Whether to give up with STORE_FULL when the first try is refused for lack of space. What comes after a try whose outcome
+   * is unknown is not so sure.
+   */
+  readonly endsWhenFull?: boolean;
 }
 
 export interface Attempt<T> extends AttemptLimits {
@@ -34,7 +39,7 @@ const maxRepeatMs = 2_000;
  */
 export function attempt<T>(options: Attempt<T>): Promise<T> {
   const { what, operation, isClustered, onCut } = options;
-  const { budgetMs = callBudgetMs, repeatMs = usualRepeatMs } = options;
+  const { budgetMs = callBudgetMs, repeatMs = usualRepeatMs, endsWhenFull = false } = options;
   return new Promise((resolve, reject) => {
     let tries = 0;
     let cause: unknown;
@@ -50,6 +55,9 @@ export function attempt<T>(options: Attempt<T>): Promise<T> {
       next = setTimeout(tryOnce, pauseMs);
     };
     const onFailure = (error: unknown, isNewest: boolean): void => {
+      if (endsWhenFull && tries === 1 && isStoreFull(error)) {
+        return settle(() => reject(storeFull(error)));
+      }
       if (!isTransient(error)) return settle(() => reject(error));
       if (isClosed(error)) return settle(() => reject(brokerUnavailable(what, error)));
       cause = error;

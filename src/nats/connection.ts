@@ -143,7 +143,7 @@ function libraryOptions(options: NatsOptions): NodeConnectionOptions {
     maxReconnectAttempts: -1,
     reconnectTimeWait: 100,
     reconnectJitter: 100,
-    pingInterval: 5_000,
+    pingInterval: 2_500,
     maxPingOut: 2,
     // An error object made for every request, for the stack of the few that fail, cost 7 % of the process.
     noAsyncTraces: true,

@@ -21,6 +21,9 @@ const passingCodes: ReadonlySet<number> = new Set([
   10_002, 10_005, 10_026, 10_158, 10_167, 10_202, 10_210,
 ]);
 
+/** What is to be stored goes beyond a limit: of the server, the account, its streams' reservations, or the stream. */
+const fullCodes: ReadonlySet<number> = new Set([10_023, 10_002, 10_047, 10_077]);
+
 function apiCode(error: unknown): number | undefined {
   return error instanceof JetStreamApiError ? error.code : undefined;
 }
@@ -40,11 +43,16 @@ export function isWriteInFlight(error: unknown): boolean {
 
 export function isMessageGone(error: unknown): boolean {
   const code = apiCode(error);
-  return (
-    code === apiCodes.messageNotFound ||
-    code === apiCodes.sequenceNotFound ||
-    code === apiCodes.messageDeleteFailed
-  );
+  return code === apiCodes.messageNotFound || code === apiCodes.sequenceNotFound;
+}
+
+export function isDeleteFailed(error: unknown): boolean {
+  return apiCode(error) === apiCodes.messageDeleteFailed;
+}
+
+/** The server has no room for what was to be stored, and has not stored it. */
+export function isStoreFull(error: unknown): boolean {
+  return fullCodes.has(apiCode(error) ?? 0);
 }
 
 export function isConsumerGone(error: unknown): boolean {
@@ -76,7 +84,7 @@ export function isTransient(error: unknown): boolean {
     // Every stream is made at start, and memory ones again after a restart of the server.
     if (isStreamMissing(error) || isWriteInFlight(error)) return true;
     if (passingCodes.has(error.code)) return true;
-    return error.status >= 500 && !isMessageGone(error);
+    return error.status >= 500;
   }
   if (error instanceof JetStreamStatusError) return error.code >= 500;
   // So the client says when nobody answers for a stream, as while a server starts.

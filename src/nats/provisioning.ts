@@ -6,7 +6,7 @@ import {
   type StreamConfig,
 } from "@nats-io/jetstream";
 import { nanos } from "@nats-io/transport-node";
-import { brokerUnavailable, isRouterError } from "../domain/errors.ts";
+import { isRouterError } from "../domain/errors.ts";
 import type { Nats } from "./connection.ts";
 import { isStreamMissing } from "./errors.ts";
 import { buckets, streams, subjects } from "./subjects.ts";
@@ -21,11 +21,14 @@ const placementRepeatMs = 2_000;
 
 type Config = Partial<StreamConfig> & { readonly name: string };
 
-/** Makes every stream and bucket that is missing, and brings the others up to date. Safe to run on every instance. */
+/**
+ * Makes every stream and bucket that is missing, and brings the others up to date. Safe to run on every instance. What
+ * it throws says in a few words what this NATS lacks.
+ */
 export async function provision(nats: Nats): Promise<void> {
   // A member of a cluster may be without, as long as others have it.
   if (!nats.isClustered && nats.nc.info?.jetstream !== true) {
-    throw brokerUnavailable("making streams (JetStream is not enabled)");
+    throw new Error("JetStream is not enabled");
   }
   const replicas = nats.isClustered ? 3 : 1;
   for (const config of layout(replicas)) await ensureStream(nats, config);
@@ -106,9 +109,10 @@ async function ensureStream(nats: Nats, config: Config): Promise<void> {
   try {
     await making;
   } catch (error) {
-    if (!isRouterError(error, "BROKER_UNAVAILABLE") || !(error.cause instanceof Error)) throw error;
+    if (!isRouterError(error, "BROKER_UNAVAILABLE")) throw error;
     // Such as that there are not three servers: for whoever set the cluster up.
-    throw brokerUnavailable(`${what} (${error.cause.message})`, error.cause);
+    const why = error.cause instanceof Error ? error.cause.message : "no answer";
+    throw new Error(`${what}: ${why}`, { cause: error });
   }
 }
 

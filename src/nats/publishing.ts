@@ -1,9 +1,10 @@
-import type { JetStreamPublishOptions } from "@nats-io/jetstream";
+import type { JetStreamPublishOptions, PubAck } from "@nats-io/jetstream";
+import type { AttemptLimits } from "./attempt.ts";
 import type { Nats } from "./connection.ts";
 import { isWrongLastSequence } from "./errors.ts";
 import { leaderMessage } from "./reading.ts";
 
-interface ExpectedPublish {
+interface ExpectedPublish extends Pick<AttemptLimits, "endsWhenFull"> {
   /** For the error when the broker does not answer. */
   readonly what: string;
   readonly stream: string;
@@ -20,7 +21,7 @@ interface ExpectedPublish {
  */
 export async function publishExpected(
   nats: Nats,
-  { what, stream, subject, data, lastSequence, ttl }: ExpectedPublish,
+  { what, stream, subject, data, lastSequence, ttl, ...limits }: ExpectedPublish,
 ): Promise<number | undefined> {
   const options: Partial<JetStreamPublishOptions> = {
     expect: { lastSubjectSequence: lastSequence },
@@ -28,10 +29,11 @@ export async function publishExpected(
   };
   let tries = 0;
   try {
-    const ack = await nats.attempt(what, () => {
+    const publish = (): Promise<PubAck> => {
       tries += 1;
       return nats.js.publish(subject, data, options);
-    });
+    };
+    const ack = await nats.attempt(what, publish, limits);
     return ack.seq;
   } catch (error) {
     if (!isWrongLastSequence(error)) throw error;

@@ -14,7 +14,7 @@ const stallMs = 500;
 
 /**
  * A server that is stopped, or cut off without a word, keeps its connections open: the library's own PING finds out
- * after 10 to 15 s. On a cluster there are others to go to at once; a lone server is waited for. Resolves at the signal.
+ * after 5 to 7.5 s. On a cluster there are others to go to at once; a lone server is waited for. Resolves at the signal.
  */
 export async function keepOffSilentServers(
   nc: NatsConnection,

@@ -8,7 +8,7 @@ import type { Mailbox } from "../domain/messages/message.ts";
 export const streams = {
   /** One copy of a message per recipient: `mpc.msg.<party>.<session>.<message>`. */
   messages: "MPC_MSG",
-  /** Delivery records: `mpc.st.<session>.<message>.<party>.<state>`. */
+  /** Delivery records: `mpc.st.<session>.<message>.<party>.<state>`; of an ended session, one for all of them. */
   deliveries: "MPC_ST",
   /** Session events: `mpc.evt.<session>.<event>`. */
   events: "MPC_EVT",
@@ -27,10 +27,12 @@ export const buckets = {
   owners: "mpc_owners",
 } as const;
 
-export type DeliveryState = "dlv" | "ack" | "fail" | "idem" | `nak${number}`;
+export type DeliveryState = "dlv" | "ack" | "fail" | "idem" | "sum" | `nak${number}`;
 
 /** Stands for the recipient in a record that belongs to a message as a whole; no id has this character. */
 export const noRecipient = "~";
+/** Stands for the message in a record that belongs to a session as a whole. */
+const noMessage = "~";
 
 export const subjects = {
   message: (box: Mailbox, messageId: string): string =>
@@ -52,6 +54,9 @@ export const subjects = {
   deliveriesOfSession: (sessionId: string): string => `mpc.st.${sessionId}.>`,
   idempotency: (sessionId: string, messageId: string): string =>
     `mpc.st.${sessionId}.${messageId}.${noRecipient}.idem`,
+  /** What all records of an ended session are folded into. */
+  deliverySummary: (sessionId: string): string =>
+    `mpc.st.${sessionId}.${noMessage}.${noRecipient}.sum`,
   allDeliveries: "mpc.st.>",
 
   event: (sessionId: string, eventId: string): string => `mpc.evt.${sessionId}.${eventId}`,

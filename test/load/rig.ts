@@ -2,7 +2,7 @@ import { jetstreamManager, type JetStreamManager, type StreamState } from "@nats
 import { connect } from "@nats-io/transport-node";
 import { startRouter as startRouterHere } from "../../src/compose/router.ts";
 import { readInvocation } from "../../src/config/invocation.ts";
-import { buckets, streams as streamNames } from "../../src/nats/subjects.ts";
+import { buckets, streams as streamNames, subjects } from "../../src/nats/subjects.ts";
 import { silentLogger } from "../../src/telemetry/logger.ts";
 import { startNatsServer, type NatsTestServer } from "../support/nats-server.ts";
 import { startRouter, type RouterProcess } from "../support/router.ts";
@@ -95,12 +95,19 @@ export async function leftBehind(rig: Pick<Rig, "jsm">): Promise<readonly string
   ];
 }
 
-/** Ended sessions are kept this long, in milliseconds; and an hour, so that nothing hangs on the last minute. */
+/** Some minutes after a session's end its delivery records are one, in milliseconds … */
+const [foldedAfterMs, purgedAfterMs] = [60_000, 300_000];
+/** … and a day after it nothing is kept; and an hour, so that nothing hangs on the last minute. */
 const keptMs = 25 * 3_600_000;
+/** How long a router may take for either, in milliseconds. */
+const housekeepingMs = 60_000;
 
-/** What the store holds once a router whose clock is a day ahead has kept house on it. */
-export async function countStoreADayLater(rig: Rig): Promise<StoreCounts> {
+/** What the store holds once a router has kept house on it whose clock is put forward: by minutes, and by a day. */
+export async function countStoreLater(
+  rig: Rig,
+): Promise<{ readonly folded: StoreCounts; readonly dayLater: StoreCounts }> {
   await rig.router.kill("SIGTERM");
+  let aheadMs = foldedAfterMs;
   const args = ["--listen=127.0.0.1:0", `--nats-url=${rig.nats.url}`];
   const invocation = await readInvocation(args, {});
   if (invocation.kind !== "serve") throw new Error("these flags ask for no router");
@@ -112,14 +119,30 @@ export async function countStoreADayLater(rig: Rig): Promise<StoreCounts> {
       env: process.env,
       onProgress: () => undefined,
       signal: new AbortController().signal,
-      clock: { nowMs: () => Date.now() + keptMs },
+      clock: { nowMs: () => Date.now() + aheadMs },
     }),
   );
   let counts = await countStore(rig);
-  const isClear = async (): Promise<boolean> => {
+  const counted = (isDone: () => boolean) => async (): Promise<boolean> => {
     counts = await countStore(rig);
-    return counts.deliveryRecords + counts.events + counts.sessions === 0;
+    return isDone();
   };
-  await until("ended sessions are forgotten", isClear, 60_000).catch(() => undefined);
-  return counts;
+  const isFolded = counted(() => counts.deliveryRecords <= counts.sessions);
+  const isClear = counted(() => counts.deliveryRecords + counts.events + counts.sessions === 0);
+  await until("summaries are there", () => isSummarized(rig), housekeepingMs).catch(
+    () => undefined,
+  );
+  aheadMs = purgedAfterMs;
+  await until("records are folded", isFolded, housekeepingMs).catch(() => undefined);
+  const folded = counts;
+  aheadMs = keptMs;
+  await until("ended sessions are forgotten", isClear, housekeepingMs).catch(() => undefined);
+  return { folded, dayLater: counts };
+}
+
+/** Whether the records of every session have their summary. */
+async function isSummarized(rig: Rig): Promise<boolean> {
+  const filter = subjects.deliverySummary("*");
+  const { state } = await rig.jsm.streams.info(streamNames.deliveries, { subjects_filter: filter });
+  return Object.keys(state.subjects ?? {}).length >= (await countStore(rig)).sessions;
 }

@@ -1,6 +1,7 @@
 import type { StoredMsg } from "@nats-io/jetstream";
 import {
   noRecords,
+  type DeliveredRecord,
   type DeliveryRecords,
   type MessageFacts,
 } from "../../domain/messages/message.ts";
@@ -30,13 +31,16 @@ export interface ClaimBody extends RecordBase {
 
 export interface FoldedRecords {
   readonly facts: MessageFacts;
-  readonly byParty: Map<string, DeliveryRecords>;
+  readonly byParty: ReadonlyMap<string, DeliveryRecords>;
 }
 
-/** Puts the stored records of one message together; `undefined` when there are none. */
-export function foldRecords(stored: readonly StoredMsg[]): FoldedRecords | undefined {
-  const byParty = new Map<string, DeliveryRecords>();
-  let facts: MessageFacts | undefined;
+/** Puts the stored records of one message together, and what was folded before; `undefined` when there are none. */
+export function foldRecords(
+  stored: readonly StoredMsg[],
+  before?: FoldedRecords,
+): FoldedRecords | undefined {
+  const byParty = new Map<string, DeliveryRecords>(before?.byParty);
+  let facts = before?.facts;
   for (const entry of stored) {
     const body = decodeRecord<DeliveredBody & SettledBody>(entry.data);
     facts = body.facts;
@@ -54,15 +58,18 @@ interface ReadRecord {
   readonly sequence: number;
 }
 
+/** What was folded before may have been written once more since: the first end counts, and deliveries only add up. */
 function foldOne(known: DeliveryRecords, { state, body, sequence }: ReadRecord): DeliveryRecords {
   switch (state) {
     case "dlv": {
       const { firstAt, lastAt, count, copySequence } = body;
-      return { ...known, delivered: { firstAt, lastAt, count, copySequence, sequence } };
+      const delivered = { firstAt, lastAt, count, copySequence, sequence };
+      return { ...known, delivered: joined(known.delivered ?? delivered, delivered) };
     }
     case "ack":
-      return { ...known, acknowledgedAt: body.at };
+      return { ...known, acknowledgedAt: Math.min(known.acknowledgedAt ?? body.at, body.at) };
     case "fail":
+      if (known.failed !== undefined && known.failed.at <= body.at) return known;
       return { ...known, failed: { at: body.at, error: body.error ?? "" } };
     default:
       return {
@@ -71,4 +78,15 @@ function foldOne(known: DeliveryRecords, { state, body, sequence }: ReadRecord):
         refusalSequence: Math.max(known.refusalSequence, sequence),
       };
   }
+}
+
+function joined(one: DeliveredRecord, other: DeliveredRecord): DeliveredRecord {
+  const { copySequence, sequence } = one.sequence > other.sequence ? one : other;
+  return {
+    firstAt: Math.min(one.firstAt, other.firstAt),
+    lastAt: Math.max(one.lastAt, other.lastAt),
+    count: Math.max(one.count, other.count),
+    copySequence,
+    sequence,
+  };
 }

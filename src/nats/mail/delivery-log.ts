@@ -5,20 +5,18 @@ import type {
   KnownDelivery,
 } from "../../domain/messages/message-ports.ts";
 import { noRecords, type Mailbox, type MessageFacts } from "../../domain/messages/message.ts";
+import type { AttemptLimits } from "../attempt.ts";
 import { ttlOf } from "../bucket.ts";
 import type { Nats } from "../connection.ts";
-import {
-  foldRecords,
-  type ClaimBody,
-  type DeliveredBody,
-  type SettledBody,
-} from "./delivery-codec.ts";
+import type { ClaimBody, DeliveredBody, SettledBody } from "./delivery-codec.ts";
+import { readDeliveries } from "./delivery-summary.ts";
 import type { FactsCache } from "./facts-cache.ts";
 import { encodeRecord } from "../json.ts";
 import type { MailboxNotes } from "./mailbox-notes.ts";
 import { decodeStored } from "./message-codec.ts";
 import { publishExpected } from "../publishing.ts";
-import { leaderMessage, leaderMessages } from "../reading.ts";
+import { leaderMessage } from "../reading.ts";
+import type { SessionEnds } from "./session-ends.ts";
 import type { Settler } from "./settler.ts";
 import { streams, subjects, type DeliveryState } from "../subjects.ts";
 
@@ -27,6 +25,7 @@ export interface DeliveryLogOptions {
   readonly facts: FactsCache;
   readonly notes: MailboxNotes;
   readonly settler: Settler;
+  readonly ends: Pick<SessionEnds, "mayHaveEnded">;
 }
 
 export function createDeliveryLog({
@@ -34,17 +33,14 @@ export function createDeliveryLog({
   facts,
   notes,
   settler,
+  ends,
 }: DeliveryLogOptions): DeliveryLog {
   const read = async (box: Mailbox, messageId: string): Promise<KnownDelivery | undefined> => {
-    const stored = await leaderMessages(
-      nats,
-      streams.deliveries,
-      subjects.deliveriesAt(box, messageId),
-    );
-    const folded = foldRecords(stored);
-    if (folded !== undefined) {
-      return { facts: folded.facts, records: folded.byParty.get(box.partyId) ?? noRecords };
-    }
+    const filter = subjects.deliveriesAt(box, messageId);
+    const folded = (await readDeliveries(nats, box.sessionId, [filter])).get(messageId);
+    // A summary has the records of the others, too.
+    const records = folded?.byParty.get(box.partyId);
+    if (folded !== undefined && records !== undefined) return { facts: folded.facts, records };
     const copy = await leaderMessage(nats, streams.messages, subjects.message(box, messageId));
     return copy && { facts: decodeStored(copy).facts, records: noRecords };
   };
@@ -53,10 +49,8 @@ export function createDeliveryLog({
     state: DeliveryState,
     body: Omit<SettledBody, "facts">,
   ): Promise<boolean> => {
-    const isNew = await writeOnce(nats, subjects.delivery(box, messageId, state), {
-      ...body,
-      facts: known,
-    });
+    const subject = subjects.delivery(box, messageId, state);
+    const isNew = await writeOnce(nats, { subject, body: { ...body, facts: known } });
     notes.send(box, { kind: "settled", messageId });
     settler.add(box, messageId);
     return isNew;
@@ -67,22 +61,34 @@ export function createDeliveryLog({
       return known === undefined ? read(box, messageId) : { facts: known, records: noRecords };
     },
     read,
-    acknowledge: (delivery, atMs) => settle(delivery, "ack", { at: atMs }),
+    async acknowledge(delivery, atMs) {
+      const { box, messageId } = delivery;
+      // The record that was there may have been folded, and is then not there to refuse the write.
+      if (ends.mayHaveEnded(box.sessionId)) {
+        if ((await read(box, messageId))?.records.acknowledgedAt !== undefined) return false;
+      }
+      return settle(delivery, "ack", { at: atMs });
+    },
     fail: (delivery, { atMs, error }) => settle(delivery, "fail", { at: atMs, error }),
     async refuse({ box, messageId, facts: known }, { number, atMs, error, redeliverAfterMs }) {
       const body: SettledBody = { at: atMs, error, facts: known };
-      const isNew = await writeOnce(nats, subjects.delivery(box, messageId, `nak${number}`), body);
+      const subject = subjects.delivery(box, messageId, `nak${number}`);
+      const isNew = await writeOnce(nats, { subject, body });
       if (isNew) notes.send(box, { kind: "refused", messageId, redeliverAfterMs });
       return isNew;
     },
   };
 }
 
+interface RecordOnce extends Pick<AttemptLimits, "endsWhenFull"> {
+  readonly subject: string;
+  readonly body: SettledBody | ClaimBody;
+}
+
 /** Writes a record that is written once; false when it was there. */
 export async function writeOnce(
   nats: Nats,
-  subject: string,
-  body: SettledBody | ClaimBody,
+  { subject, body, ...limits }: RecordOnce,
 ): Promise<boolean> {
   const sequence = await publishExpected(nats, {
     what: "recording a delivery",
@@ -91,6 +97,7 @@ export async function writeOnce(
     data: encodeRecord(body),
     lastSequence: 0,
     ttl: recordTtl(nats, body.facts),
+    ...limits,
   });
   return sequence !== undefined;
 }

@@ -1,20 +1,25 @@
 import { BoundedMap } from "../../domain/bounded-map.ts";
+import { brokerUnavailable, isRouterError, storeFull } from "../../domain/errors.ts";
 import type { MessageFacts, OutgoingMessage, Recipient } from "../../domain/messages/message.ts";
 import { factsOf } from "../../domain/messages/routing.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { ttlOf } from "../bucket.ts";
 import type { Nats } from "../connection.ts";
 import { isWrongLastSequence } from "../errors.ts";
+import { readDeliveries } from "./delivery-summary.ts";
 import type { FactsCache } from "./facts-cache.ts";
 import { copyHeaders, decodeStored } from "./message-codec.ts";
-import { leaderMessage, leaderMessages, subjectsIn } from "../reading.ts";
-import { parseDeliverySubject, parseMessageSubject, streams, subjects } from "../subjects.ts";
+import { leaderMessage, subjectsIn } from "../reading.ts";
+import type { StoreRoom } from "../store-room.ts";
+import { parseMessageSubject, streams, subjects } from "../subjects.ts";
 import { createUnfinished } from "./unfinished.ts";
 
 /** Fan-outs that are known to be complete. */
 const maxComplete = 20_000;
 /** Of one message, about this much is on its way to the store at once, in bytes. */
 const maxBytesInFlight = 16_777_216;
+/** What a copy takes beside its payload, about, in bytes. */
+const headerBytes = 1_024;
 
 export interface FanOut extends AsyncDisposable {
   append(message: OutgoingMessage): Promise<void>;
@@ -34,6 +39,7 @@ export interface FanOutOptions {
   readonly nats: Nats;
   readonly facts: FactsCache;
   readonly logger: Logger;
+  readonly room: StoreRoom;
   /** Party ids of a session in roster order; `undefined` when the session is not known any more. */
   readonly roster: (sessionId: string) => Promise<readonly string[] | undefined>;
 }
@@ -43,7 +49,7 @@ export interface FanOutOptions {
  * a fan-out that was cut short is completed.
  */
 export function createFanOut(options: FanOutOptions): FanOut {
-  const { nats, logger, roster } = options;
+  const { nats, logger, room, roster } = options;
   const complete = new BoundedMap<string, true>(maxComplete);
 
   const publish = async (message: OutgoingMessage, to: readonly Recipient[]): Promise<void> => {
@@ -71,15 +77,20 @@ export function createFanOut(options: FanOutOptions): FanOut {
   });
 
   const store = async (message: OutgoingMessage, to: readonly Recipient[]): Promise<void> => {
+    const { sessionId, messageId, recipients, payload } = message;
+    const isNew = to.length === recipients.length;
+    // What somebody has already is completed as long as the store takes it.
+    if (isNew && !room.take(to.length * (payload.length + headerBytes))) throw storeFull();
     try {
       await publish(message, to);
     } catch (error) {
-      const { sessionId, messageId, recipients } = message;
+      const isFull = isRouterError(error, "STORE_FULL");
+      if (isFull && isNew) throw error;
       if (recipients.length > 1) {
         const facts = factsOf(message);
         unfinished.add(messageId, { sessionId, messageId, recipients, facts });
       }
-      throw error;
+      throw isFull ? brokerUnavailable("storing a message", error) : error;
     }
   };
 
@@ -100,6 +111,7 @@ export function createFanOut(options: FanOutOptions): FanOut {
   };
 }
 
+/** STORE_FULL where it is sure that no copy was stored. */
 async function publishCopies(
   options: FanOutOptions,
   message: OutgoingMessage,
@@ -109,8 +121,13 @@ async function publishCopies(
   for (let start = 0; start < to.length; start += atOnce) {
     const part = to.slice(start, start + atOnce);
     const results = await Promise.allSettled(part.map((one) => publishCopy(options, message, one)));
-    const failure = results.find((result) => result.status === "rejected");
-    if (failure !== undefined) throw failure.reason;
+    const failures = results.filter((result) => result.status === "rejected");
+    const [first] = failures;
+    if (first === undefined) continue;
+    const worst = failures.find(({ reason }) => !isRouterError(reason, "STORE_FULL"));
+    if (worst !== undefined) throw worst.reason;
+    if (start === 0 && failures.length === part.length) throw first.reason;
+    throw brokerUnavailable("storing a message", first.reason);
   }
 }
 
@@ -121,13 +138,16 @@ async function publishCopy(
 ): Promise<void> {
   const box = { partyId, sessionId: message.sessionId };
   try {
-    await nats.attempt("storing a message", () =>
-      nats.js.publish(subjects.message(box, message.messageId), message.payload, {
-        headers: copyHeaders(message),
-        msgID: `${message.messageId}.${partyId}`,
-        expect: { lastSubjectSequence: 0 },
-        ttl: ttlOf(message.keepUntil - nats.clock.nowMs()),
-      }),
+    await nats.attempt(
+      "storing a message",
+      () =>
+        nats.js.publish(subjects.message(box, message.messageId), message.payload, {
+          headers: copyHeaders(message),
+          msgID: `${message.messageId}.${partyId}`,
+          expect: { lastSubjectSequence: 0 },
+          ttl: ttlOf(message.keepUntil - nats.clock.nowMs()),
+        }),
+      { endsWhenFull: true },
     );
   } catch (error) {
     // The copy is there already: an earlier try was stored though its answer was lost.
@@ -154,10 +174,10 @@ async function served(
 ): Promise<Served> {
   const copies = await subjectsIn(nats, streams.messages, subjects.copiesOf(sessionId, messageId));
   const filter = subjects.deliveriesOf(sessionId, messageId);
-  const records = await leaderMessages(nats, streams.deliveries, filter);
+  const records = (await readDeliveries(nats, sessionId, [filter])).get(messageId);
   const parties = new Set([
     ...copies.map((subject) => parseMessageSubject(subject).partyId),
-    ...records.map(({ subject }) => parseDeliverySubject(subject).partyId),
+    ...(records?.byParty.keys() ?? []),
   ]);
   return { copies, missing: recipients.filter(({ partyId }) => !parties.has(partyId)) };
 }

@@ -7,14 +7,17 @@ import type {
 } from "../../domain/messages/message-ports.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { Nats } from "../connection.ts";
+import type { StoreRoom } from "../store-room.ts";
 import { createDeliveryLog } from "./delivery-log.ts";
 import { createFactsCache } from "./facts-cache.ts";
 import { createFanOut } from "./fan-out.ts";
+import { startFolding } from "./folding.ts";
 import { createMailboxMeter } from "./mailbox-meter.ts";
 import { createMailboxNotes } from "./mailbox-notes.ts";
 import { createMailboxes } from "./mailboxes.ts";
 import { createMessageStore } from "./message-store.ts";
 import { createSettler, type SettledCopy } from "./settler.ts";
+import type { SessionEnds } from "./session-ends.ts";
 import { startSweep } from "./sweep.ts";
 
 /** The ports of the message rules, all on one connection. */
@@ -34,14 +37,16 @@ export interface MailOptions {
   readonly maxPayloadBytes: number;
   readonly mailboxMaxMessages: number;
   readonly mailboxMaxBytes: number;
+  readonly room: StoreRoom;
   /** Party ids of a session in roster order; `undefined` when the session is not known any more. */
   readonly roster: (sessionId: string) => Promise<readonly string[] | undefined>;
+  readonly ends: SessionEnds;
   /** Makes sure that the sender has been told, before a copy that failed for good is deleted. */
   readonly tellFailure: (copy: SettledCopy) => Promise<void>;
 }
 
 /** Beside the largest message, this much is held for a reader, in bytes. */
-const bufferBytes = 4_194_304;
+const bufferBytes = 2_097_152;
 const headerBytes = 65_536;
 
 export function openMail(options: MailOptions): Mail {
@@ -60,6 +65,7 @@ export function openMail(options: MailOptions): Mail {
     }),
   );
   resources.use(startSweep({ ...options, fanOut, settler }));
+  resources.use(startFolding({ ...options, settler }));
   const shared = { ...options, facts, notes, settler, fanOut };
   const mailboxes = resources.use(
     createMailboxes({

@@ -1,12 +1,23 @@
-import type { StoredMsg } from "@nats-io/jetstream";
 import type { DeliveryRecords, Mailbox } from "../../domain/messages/message.ts";
 import type { Nats } from "../connection.ts";
-import { foldRecords } from "./delivery-codec.ts";
-import { lastMessages, leaderMessages, subjectsIn } from "../reading.ts";
-import { parseDeliverySubject, parseMessageSubject, streams, subjects } from "../subjects.ts";
+import { readDeliveries } from "./delivery-summary.ts";
+import { lastMessages, subjectsIn } from "../reading.ts";
+import {
+  parseDeliverySubject,
+  parseMessageSubject,
+  streams,
+  subjects,
+  type DeliveryState,
+} from "../subjects.ts";
 
 /** Messages whose records are read in one request: each has at most a delivery, two ends and some refusals. */
 export const recordsPerRead = 64;
+
+/** So many messages are asked for by name: a listing has every message that ever ended in the mailbox … */
+const namedAtOnce = 64;
+/** … and fewer where each takes a request of its own. */
+const namedInClusterAtOnce = 8;
+const endStates = ["ack", "fail"] as const;
 
 /**
  * What is recorded of these messages in a mailbox, also a moment ago on another node; a message without records has no
@@ -21,21 +32,13 @@ export async function recordsOf(
   for (let start = 0; start < messageIds.length; start += recordsPerRead) {
     const ids = messageIds.slice(start, start + recordsPerRead);
     const filters = ids.map((messageId) => subjects.deliveriesAt(box, messageId));
-    const stored = await recordsAt(nats, filters);
-    const byMessage = Map.groupBy(stored, ({ subject }) => parseDeliverySubject(subject).messageId);
-    for (const [messageId, records] of byMessage) {
-      const folded = foldRecords(records)?.byParty.get(box.partyId);
-      if (folded !== undefined) found.set(messageId, folded);
+    const records = await readDeliveries(nats, box.sessionId, filters);
+    for (const messageId of ids) {
+      const own = records.get(messageId)?.byParty.get(box.partyId);
+      if (own !== undefined) found.set(messageId, own);
     }
   }
   return found;
-}
-
-/** A replica may lag behind what its leader has acknowledged, so a cluster is asked message by message. */
-async function recordsAt(nats: Nats, filters: readonly string[]): Promise<readonly StoredMsg[]> {
-  if (!nats.isClustered) return lastMessages(nats, streams.deliveries, filters);
-  const found = filters.map((filter) => leaderMessages(nats, streams.deliveries, filter));
-  return (await Promise.all(found)).flat();
 }
 
 /** Ids of the messages in a mailbox that nothing settles yet: what is stored less what an end is recorded for. */
@@ -50,12 +53,39 @@ export async function unsettledIds(
         (subject) => parseMessageSubject(subject).messageId,
       ),
   );
-  if (ids.size === 0) return ids;
-  for (const state of ["ack", "fail"] as const) {
-    const filter = subjects.deliveriesInMailbox(box, state);
-    for (const subject of await subjectsIn(nats, streams.deliveries, filter)) {
-      ids.delete(parseDeliverySubject(subject).messageId);
-    }
+  for (const subject of await endsOf(nats, box, [...ids])) {
+    ids.delete(parseDeliverySubject(subject).messageId);
   }
   return ids;
+}
+
+/** Subjects of the records that end these messages, and perhaps others of the mailbox, from the leader. */
+async function endsOf(
+  nats: Nats,
+  box: Mailbox,
+  ids: readonly string[],
+): Promise<readonly string[]> {
+  if (ids.length === 0) return [];
+  if (ids.length > (nats.isClustered ? namedInClusterAtOnce : namedAtOnce)) {
+    const filters = endStates.map((state) => subjects.deliveriesInMailbox(box, state));
+    return listed(nats, filters);
+  }
+  if (nats.isClustered) {
+    const found = await listed(
+      nats,
+      ids.map((id) => subjects.deliveriesAt(box, id)),
+    );
+    return found.filter((subject) => isEnd(parseDeliverySubject(subject).state));
+  }
+  const filters = ids.flatMap((id) => endStates.map((state) => subjects.delivery(box, id, state)));
+  return (await lastMessages(nats, streams.deliveries, filters)).map(({ subject }) => subject);
+}
+
+async function listed(nats: Nats, filters: readonly string[]): Promise<readonly string[]> {
+  const found = filters.map((filter) => subjectsIn(nats, streams.deliveries, filter));
+  return (await Promise.all(found)).flat();
+}
+
+function isEnd(state: DeliveryState): boolean {
+  return state === "ack" || state === "fail";
 }

@@ -40,13 +40,13 @@ export function createPendingCounter(nats: Nats): PendingCounter {
       const filter = subjects.mailOfParty(partyId);
       const wanted = new Set(sessionIds);
       const copies = (await subjectsIn(nats, streams.messages, filter)).map(parseMessageSubject);
-      let count = 0;
-      for (const [sessionId, found] of Map.groupBy(copies, (copy) => copy.sessionId)) {
-        if (!wanted.has(sessionId)) continue;
+      const bySession = Map.groupBy(copies, (copy) => copy.sessionId);
+      const counts = [...bySession].map(async ([sessionId, found]) => {
+        if (!wanted.has(sessionId)) return 0;
         const ids = found.map(({ messageId }) => messageId);
-        count += (await unsettledIds(nats, { partyId, sessionId }, ids)).size;
-      }
-      return count;
+        return (await unsettledIds(nats, { partyId, sessionId }, ids)).size;
+      });
+      return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
     },
   };
 }

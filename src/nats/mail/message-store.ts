@@ -1,16 +1,19 @@
+import { storeFull } from "../../domain/errors.ts";
 import type { CreationClock } from "../../domain/messages/creation-clock.ts";
 import type { IdempotencyClaim, MessageStore } from "../../domain/messages/message-ports.ts";
 import type { MessageTrace } from "../../domain/messages/message.ts";
 import type { Nats } from "../connection.ts";
-import { foldRecords, type ClaimBody } from "./delivery-codec.ts";
+import type { ClaimBody } from "./delivery-codec.ts";
 import { writeOnce } from "./delivery-log.ts";
+import { readDeliveries } from "./delivery-summary.ts";
 import type { FactsCache } from "./facts-cache.ts";
 import type { FanOut } from "./fan-out.ts";
 import { decodeRecord } from "../json.ts";
 import { decodeStored } from "./message-codec.ts";
 import { createPollMarks } from "./poll-marks.ts";
 import { pollMailbox } from "./polling.ts";
-import { leaderMessage, leaderMessages, subjectsIn } from "../reading.ts";
+import { leaderMessage, subjectsIn } from "../reading.ts";
+import type { StoreRoom } from "../store-room.ts";
 import { streams, subjects } from "../subjects.ts";
 
 export interface MessageStoreOptions {
@@ -18,15 +21,22 @@ export interface MessageStoreOptions {
   readonly fanOut: FanOut;
   readonly facts: FactsCache;
   readonly creationClock: CreationClock;
+  readonly room: StoreRoom;
 }
 
 export function createMessageStore(options: MessageStoreOptions): MessageStore {
-  const { nats, fanOut } = options;
+  const { nats, fanOut, room } = options;
   const marks = createPollMarks(nats);
   return {
     append: (message) => fanOut.append(message),
     complete: (message) => fanOut.complete(message),
-    claim: (claim) => claimId(nats, claim),
+    async claim(claim) {
+      if (!room.isFull()) return claimId(nats, claim);
+      // What was taken once is no more mail.
+      const held = await claimOn(nats, claim.sessionId, claim.messageId);
+      if (held === undefined) throw storeFull();
+      return held;
+    },
     claimOn: (sessionId, messageId) => claimOn(nats, sessionId, messageId),
     trace: (sessionId, messageId) => trace(nats, sessionId, messageId),
     pending: (box, query) => pollMailbox({ ...options, marks }, box, query),
@@ -46,7 +56,8 @@ export function createMessageStore(options: MessageStoreOptions): MessageStore {
 async function claimId(nats: Nats, claim: IdempotencyClaim): Promise<"claimed" | IdempotencyClaim> {
   const { sessionId, messageId, contentHash, facts } = claim;
   const subject = subjects.idempotency(sessionId, messageId);
-  if (await writeOnce(nats, subject, { contentHash, facts })) return "claimed";
+  const record = { subject, body: { contentHash, facts }, endsWhenFull: true };
+  if (await writeOnce(nats, record)) return "claimed";
   // Where it has just been forgotten with its session, the copies of this call are the first.
   return (await claimOn(nats, sessionId, messageId)) ?? "claimed";
 }
@@ -66,12 +77,8 @@ async function trace(
   sessionId: string,
   messageId: string,
 ): Promise<MessageTrace | undefined> {
-  const records = await leaderMessages(
-    nats,
-    streams.deliveries,
-    subjects.deliveriesOf(sessionId, messageId),
-  );
-  const folded = foldRecords(records);
+  const filter = subjects.deliveriesOf(sessionId, messageId);
+  const folded = (await readDeliveries(nats, sessionId, [filter])).get(messageId);
   if (folded !== undefined) return { facts: folded.facts, records: folded.byParty };
   const [copy] = await subjectsIn(nats, streams.messages, subjects.copiesOf(sessionId, messageId));
   if (copy === undefined) return undefined;

@@ -57,7 +57,7 @@ export interface Owners {
   watch(options: OwnersWatch): Promise<void>;
 }
 
-/** Tries to win the compare-and-set against streams that are opened at the same moment. */
+/** Tries to win the compare-and-set against streams that are opened at the same moment, and against late writes. */
 const maxTries = 20;
 
 /** A stream that nobody will read must not take the mailbox from one that is read. */
@@ -109,10 +109,16 @@ export function createOwners(nats: Nats, instanceId: string): Owners {
       throw brokerUnavailable("taking over a mailbox");
     },
     async renew(box, epoch, keepUntil) {
-      const known = await bucket.get(keyOf(box));
-      if (!isHeldBy(known, epoch)) return undefined;
-      const record = { instanceId, writeId: nuid.next(), renewedFrom: epoch };
-      return write(box, record, { keepUntil, expectRevision: known?.revision ?? 0 });
+      for (let tries = 0; tries < maxTries; tries += 1) {
+        const known = await bucket.get(keyOf(box));
+        if (!isHeldBy(known, epoch)) return undefined;
+        const record = { instanceId, writeId: nuid.next(), renewedFrom: epoch };
+        const expectRevision = known?.revision ?? 0;
+        const renewed = await write(box, record, { keepUntil, expectRevision });
+        // Where it fails, an earlier write of this very stream may have come late: the record tells.
+        if (renewed !== undefined) return renewed;
+      }
+      throw brokerUnavailable("renewing the hold of a mailbox");
     },
     async isNewest(box, epoch) {
       return isHeldBy(await bucket.get(keyOf(box)), epoch);

@@ -3,7 +3,7 @@ import type { DeliveryRecords, Mailbox, MessageFacts } from "../../domain/messag
 import type { Logger } from "../../telemetry/logger.ts";
 import type { Nats } from "../connection.ts";
 import { foldRecords } from "./delivery-codec.ts";
-import { isMessageGone } from "../errors.ts";
+import { deleteMessage } from "../deleting.ts";
 import { lastMessages, leaderMessage } from "../reading.ts";
 import { parseDeliverySubject, streams, subjects } from "../subjects.ts";
 
@@ -154,12 +154,7 @@ async function placeOf(
   return copy?.seq;
 }
 
-async function deleteCopy(nats: Nats, sequence: number): Promise<void> {
-  await nats.attempt("deleting a settled message", async () => {
-    try {
-      await nats.jsm.streams.deleteMessage(streams.messages, sequence, false);
-    } catch (error) {
-      if (!isMessageGone(error)) throw error;
-    }
-  });
+function deleteCopy(nats: Nats, sequence: number): Promise<void> {
+  const what = "deleting a settled message";
+  return deleteMessage(nats, { what, stream: streams.messages, sequence, erases: false });
 }

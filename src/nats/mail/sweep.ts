@@ -3,7 +3,8 @@ import { isSettled } from "../../domain/messages/delivery-rules.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import { openBucket } from "../bucket.ts";
 import type { Nats } from "../connection.ts";
-import { foldRecords, type FoldedRecords } from "./delivery-codec.ts";
+import type { FoldedRecords } from "./delivery-codec.ts";
+import { foldSession } from "./delivery-summary.ts";
 import type { FanOut, StoredMessage } from "./fan-out.ts";
 import { instanceFilter } from "../instance.ts";
 import { createLease } from "../lease.ts";
@@ -104,17 +105,19 @@ async function lookAt(
   page: ReadonlyMap<string, FoundMessage>,
   signal: AbortSignal,
 ): Promise<void> {
-  const filters = [...page.values()].map(({ sessionId, messageId }) =>
-    subjects.deliveriesOf(sessionId, messageId),
-  );
-  const stored = await lastMessages(options.nats, streams.deliveries, filters);
-  const records = Map.groupBy(stored, ({ subject }) => {
-    const { sessionId, messageId } = parseDeliverySubject(subject);
-    return keyOf(sessionId, messageId);
-  });
-  for (const [key, message] of page) {
-    if (signal.aborted) return;
-    await putRight(options, message, foldRecords(records.get(key) ?? []));
+  const messages = [...page.values()];
+  const sessionIds = new Set(messages.map(({ sessionId }) => sessionId));
+  const stored = await lastMessages(options.nats, streams.deliveries, [
+    ...messages.map(({ sessionId, messageId }) => subjects.deliveriesOf(sessionId, messageId)),
+    ...[...sessionIds].map(subjects.deliverySummary),
+  ]);
+  const bySession = Map.groupBy(stored, ({ subject }) => parseDeliverySubject(subject).sessionId);
+  for (const sessionId of sessionIds) {
+    const records = foldSession(bySession.get(sessionId) ?? []);
+    for (const message of messages.filter((one) => one.sessionId === sessionId)) {
+      if (signal.aborted) return;
+      await putRight(options, message, records.get(message.messageId));
+    }
   }
 }
 

@@ -4,6 +4,7 @@ import type { ResealableSecrets, SecretKind } from "../../domain/secrets/secret-
 import { retentionMs } from "../../domain/sessions/session.ts";
 import { ttlOf } from "../bucket.ts";
 import type { Nats } from "../connection.ts";
+import { deleteMessage } from "../deleting.ts";
 import { isMessageGone, isWrongLastSequence } from "../errors.ts";
 import { leaderMessage, subjectsIn } from "../reading.ts";
 import { streams, subjects } from "../subjects.ts";
@@ -98,14 +99,8 @@ async function oldestOf(nats: Nats, subject: string): Promise<StoredMsg | undefi
   return found ?? undefined;
 }
 
-async function eraseMessage(nats: Nats, sequence: number): Promise<void> {
-  await nats.attempt("erasing a secret", async () => {
-    try {
-      await nats.jsm.streams.deleteMessage(stream, sequence, true);
-    } catch (error) {
-      if (!isMessageGone(error)) throw error;
-    }
-  });
+function eraseMessage(nats: Nats, sequence: number): Promise<void> {
+  return deleteMessage(nats, { what: "erasing a secret", stream, sequence, erases: true });
 }
 
 function isSame(a: Uint8Array, b: Uint8Array): boolean {

@@ -4,7 +4,7 @@ import type { Logger } from "../../telemetry/logger.ts";
 import { followBucket } from "../bucket-follower.ts";
 import { openBucket, untilHeld } from "../bucket.ts";
 import type { Nats } from "../connection.ts";
-import { isMessageGone } from "../errors.ts";
+import { deleteMessage } from "../deleting.ts";
 import { openKeptSessions } from "./kept-sessions.ts";
 import { openSessionCache } from "./session-cache.ts";
 import { buckets } from "../subjects.ts";
@@ -72,12 +72,6 @@ export async function openSessionStore(
 }
 
 /** Precisely this revision: a session that was made under the same id since stays. */
-async function removeRevision(nats: Nats, revision: number): Promise<void> {
-  await nats.attempt("removing a session", async () => {
-    try {
-      await nats.jsm.streams.deleteMessage(stream, revision, false);
-    } catch (error) {
-      if (!isMessageGone(error)) throw error;
-    }
-  });
+function removeRevision(nats: Nats, sequence: number): Promise<void> {
+  return deleteMessage(nats, { what: "removing a session", stream, sequence, erases: false });
 }

@@ -94,30 +94,44 @@ async function timeToAccept(scene: Scene, what: string, test: TestContext): Prom
   test.diagnostic(`${what} after ${gapMs} ms, ${refused} calls refused in between`);
 }
 
-describe("a network that falls apart", () => {
+/** A session used by way of both routers, with one message routed by each and brought by a stream of the second. */
+async function openSiteScene(site: Site) {
+  const [first, second] = site.urls;
+  const one = await openScene(clientsOf(first));
+  const other = sceneOf(clientsOf(second), one.session);
+  const stream = other.subscribe();
+  await one.routed();
+  await other.routed();
+  await stream.atLeast(2);
+  const accepted = (): readonly string[] => [...one.accepted, ...other.accepted];
+  const brought = (id: string): boolean => stream.items.some((item) => item.messageId === id);
+  return {
+    one,
+    other,
+    accepted,
+    /** Resolves when the stream has given what was accepted last. */
+    bringsLastOf: ({ accepted: ids }: Scene) =>
+      until("the stream goes on", () => brought(ids.at(-1) ?? ""), majorityLimitMs),
+    bringsAll: () =>
+      until("all that was accepted has come", () => accepted().every(brought), majorityLimitMs),
+    [Symbol.asyncDispose]: () => stream[Symbol.asyncDispose](),
+  };
+}
+
+describe("a network that falls apart", { concurrency: true }, () => {
   it("goes on with the side that has the majority, and loses nothing", async (t) => {
     await using site = await openSite();
-    const { network, urls } = site;
-    const [alone, together] = urls;
-    const minority = await openScene(clientsOf(alone));
-    const majority = sceneOf(clientsOf(together), minority.session);
-    await using stream = majority.subscribe();
-    await minority.routed();
-    await majority.routed();
-    await stream.atLeast(2);
-    const accepted = (): readonly string[] => [...minority.accepted, ...majority.accepted];
-    const brought = (id: string): boolean => stream.items.some((item) => item.messageId === id);
-
-    network.cut(0);
+    await using scene = await openSiteScene(site);
+    const { one: minority, other: majority } = scene;
+    site.network.cut(0);
     const cutAt = performance.now();
     await timeToAccept(majority, "cut off a node with its router: the majority accepts", t);
-    const id = majority.accepted.at(-1) ?? "";
-    await until("the stream goes on", () => brought(id), majorityLimitMs);
+    await scene.bringsLastOf(majority);
     t.diagnostic(`and delivers after ${Math.round(performance.now() - cutAt)} ms`);
     // What was under way at the cut may still be answered; from then on nothing is.
     await until(
       "the minority knows",
-      async () => (await probe(alone, "/readyz"))[0] === 503,
+      async () => (await probe(site.urls[0], "/readyz"))[0] === 503,
       20_000,
     );
     const outcomes = await Promise.all([minority.route(), minority.route(), minority.route()]);
@@ -125,22 +139,27 @@ describe("a network that falls apart", () => {
       assertHonest("RouteMessage", outcome);
       assert.ok(isRefusedForNow(outcome), outcome.code);
     }
-    network.heal(0);
+    site.network.heal(0);
     await timeToAccept(minority, "healed: the minority accepts again", t);
-    await until("all that was accepted has come", () => accepted().every(brought), majorityLimitMs);
+    await scene.bringsAll();
+  });
 
-    network.cut(2);
+  it("goes on with both routers when it loses a node without one", async (t) => {
+    await using site = await openSite();
+    await using scene = await openSiteScene(site);
+    const { one, other } = scene;
+    site.network.cut(2);
     await Promise.all([
-      timeToAccept(majority, "cut off a node without a router: the one router accepts", t),
-      timeToAccept(minority, "cut off a node without a router: the other accepts", t),
+      timeToAccept(one, "cut off a node without a router: the one router accepts", t),
+      timeToAccept(other, "cut off a node without a router: the other accepts", t),
     ]);
-    await until("all that was accepted has come", () => accepted().every(brought), majorityLimitMs);
-    network.heal(2);
-    await minority.routed();
-    await until("all that was accepted has come", () => accepted().every(brought), majorityLimitMs);
-    const pending = await majority.pending();
+    await scene.bringsAll();
+    site.network.heal(2);
+    await one.routed();
+    await scene.bringsAll();
+    const pending = await other.pending();
     assert.deepEqual(
-      accepted().filter((message) => !pending.includes(message)),
+      scene.accepted().filter((message) => !pending.includes(message)),
       [],
     );
   });

@@ -69,6 +69,29 @@ describe("two routers on a cluster of three", () => {
     assert.equal(deliveries[0]?.retryCount, 1);
   });
 
+  it("count at once what one party has not acknowledged, of a few messages and of many", async () => {
+    const { one, other } = routers;
+    const scene = await routers.session();
+    const isCounted = async (count: number): Promise<void> => {
+      for (const through of [one, other]) {
+        const beat = await through.heartbeat({ partyId: scene.b });
+        assert.equal(beat.pendingMessages, count);
+      }
+    };
+    for (const batch of [5, 15]) {
+      const sent: string[] = [];
+      while (sent.length < batch) sent.push(await scene.route({ through: one }));
+      const [first = "", second = "", ...rest] = sent;
+      await scene.acknowledge(other, { partyId: scene.b, messageId: first });
+      await scene.acknowledge(other, { partyId: scene.b, messageId: second, error: "busy" });
+      await isCounted(batch - 1);
+      for (const messageId of [second, ...rest]) {
+        await scene.acknowledge(one, { partyId: scene.b, messageId });
+      }
+      await isCounted(0);
+    }
+  });
+
   it("take a retried call once, and tell another content apart", async () => {
     const { one, other } = routers;
     const scene = await routers.session();

@@ -5,9 +5,11 @@ import type { Mailbox, Message, OutgoingMessage } from "../../../src/domain/mess
 import { connectNats, type Nats } from "../../../src/nats/connection.ts";
 import { openMail, type Mail } from "../../../src/nats/mail/mail.ts";
 import { copyHeaders } from "../../../src/nats/mail/message-codec.ts";
+import type { SessionEnds } from "../../../src/nats/mail/session-ends.ts";
 import type { SettledCopy } from "../../../src/nats/mail/settler.ts";
 import { provision } from "../../../src/nats/provisioning.ts";
 import { subjectsIn } from "../../../src/nats/reading.ts";
+import type { StoreRoom } from "../../../src/nats/store-room.ts";
 import { streams, subjects, type DeliveryState } from "../../../src/nats/subjects.ts";
 import { encodeRecord } from "../../../src/nats/json.ts";
 import { factsOf } from "../../../src/domain/messages/routing.ts";
@@ -23,10 +25,25 @@ export interface MailInstanceOptions {
   readonly maxPayloadBytes?: number;
   readonly mailboxMaxMessages?: number;
   readonly mailboxMaxBytes?: number;
+  readonly room?: StoreRoom;
   /** Puts something between the mail and its connection, to lose or delay what goes over it. */
   readonly over?: (nats: Nats) => Nats;
+  readonly ends?: SessionEnds;
   readonly tellFailure?: (copy: SettledCopy) => Promise<void>;
 }
+
+const unlimitedRoom: StoreRoom = {
+  isFull: () => false,
+  take: () => true,
+  [Symbol.asyncDispose]: () => Promise.resolve(),
+};
+
+/** Sessions that live on. */
+const noEnds: SessionEnds = {
+  mayHaveEnded: () => false,
+  all: () => [],
+  onEnd: () => () => undefined,
+};
 
 /** The mail of one router, without its server and its sessions. */
 export interface MailInstance extends AsyncDisposable {
@@ -74,7 +91,9 @@ async function openInstance(
       maxPayloadBytes: 1_048_576,
       mailboxMaxMessages: 10_000,
       mailboxMaxBytes: 268_435_456,
+      room: unlimitedRoom,
       tellFailure: () => Promise.resolve(),
+      ends: noEnds,
       ...options,
       nats,
       instanceId,

@@ -176,6 +176,28 @@ describe("the owner of a mailbox", () => {
     assert.equal(await owners.isNewest(box, renewed), true);
   });
 
+  it("keeps it although a write that it had given up is stored before its next one", async () => {
+    await using room = await openMailRoom();
+    const box = mailboxOf("b");
+    const keepUntil = Date.now() + 60_000;
+    const owners = createOwners(room.nats, "one");
+    const epoch = await owners.take(box, { keepUntil, signal });
+    const late = (nats: Nats): Nats => {
+      const js = Object.create(nats.js) as Nats["js"];
+      let isLate = true;
+      js.publish = async (...call) => {
+        if (isLate) await owners.renew(box, epoch, keepUntil);
+        isLate = false;
+        return nats.js.publish(...call);
+      };
+      return { ...nats, js };
+    };
+    const renewed = await createOwners(late(room.nats), "one").renew(box, epoch, keepUntil);
+    assert.ok(renewed !== undefined && renewed > epoch);
+    assert.equal(await owners.isNewest(box, epoch), true);
+    assert.equal(await owners.isNewest(box, renewed), true);
+  });
+
   it("has the mailbox back when the taker's reader leaves before its stream begins", async () => {
     await using room = await openMailRoom();
     const leaving = new AbortController();

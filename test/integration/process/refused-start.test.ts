@@ -1,41 +1,19 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { access, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { findNatsServer } from "../../../src/broker/nats-binary.ts";
 import { startRouter } from "../../support/router.ts";
-import { until } from "../../support/until.ts";
 import { clientsOf, probe } from "./clients.ts";
+import { startOtherNats } from "./other-nats.ts";
 import { natsServersOn } from "./processes.ts";
 import { startRefused } from "./refusals.ts";
 
 async function scratchDirectory(): Promise<AsyncDisposable & { readonly path: string }> {
   const path = await mkdtemp(join(tmpdir(), "mpc-router-process-"));
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
-}
-
-/** A nats-server that is not as the router needs it. */
-async function startOtherNats(args: readonly string[]): Promise<AsyncDisposable & { url: string }> {
-  const { path } = await findNatsServer({ env: process.env, onProgress: () => undefined });
-  const child = spawn(path, ["-a", "127.0.0.1", "-p", "-1", ...args], {
-    stdio: ["ignore", "ignore", "pipe"],
-  });
-  const exited = once(child, "exit");
-  let log = "";
-  child.stderr.on("data", (chunk: Buffer) => (log += chunk.toString()));
-  await until("the nats-server is ready", () => log.includes("Server is ready"));
-  const [, port] = /client connections on 127\.0\.0\.1:(\d+)/.exec(log) ?? [];
-  return {
-    url: `127.0.0.1:${port}`,
-    async [Symbol.asyncDispose]() {
-      child.kill("SIGKILL");
-      await exited;
-    },
-  };
 }
 
 describe("a start that is refused", () => {
@@ -150,7 +128,7 @@ describe("a start that is refused", () => {
     assert.equal(refused.code, 1);
     assert.equal(
       refused.message,
-      `cannot connect to NATS at nats://${nats.url}: jetstream is not enabled`,
+      `NATS at nats://${nats.url} cannot keep what the router stores: JetStream is not enabled`,
     );
   });
 

@@ -1,66 +1,16 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { describe, it } from "node:test";
-import { Code, createClient, type Client } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
-import { SessionCoordinator } from "../../../gen/mpc/coordinator/v1/coordinator_pb.js";
-import { MessageRouter } from "../../../gen/mpc/router/v1/message_router_pb.js";
-import { startRouter } from "../../../src/compose/router.ts";
-import { readInvocation } from "../../../src/config/invocation.ts";
+import { Code } from "@connectrpc/connect";
 import { retentionMs } from "../../../src/domain/sessions/session.ts";
 import { subjects } from "../../../src/nats/subjects.ts";
-import { silentLogger } from "../../../src/telemetry/logger.ts";
-import { startNatsServer } from "../../support/nats-server.ts";
+import { openClockedRouters, type ClockedRouter } from "../../support/clocked-routers.ts";
 import { join, openSession, refuses, type TestSession } from "../../support/sessions.ts";
 import { countStored } from "../../support/store.ts";
 import { until } from "../../support/until.ts";
 
-interface Clients extends AsyncDisposable {
-  readonly router: Client<typeof MessageRouter>;
-  readonly coordinator: Client<typeof SessionCoordinator>;
-}
-
-interface Setup extends AsyncDisposable {
-  readonly natsUrl: string;
-  readonly clock: { aheadMs: number };
-  /** Starts a router; its sweep begins at once, and comes every half a minute. */
-  start(): Promise<Clients>;
-}
-
-/** A NATS for routers whose clock a test can put forward. */
-async function setup(): Promise<Setup> {
-  await using resources = new AsyncDisposableStack();
-  const { url } = resources.use(await startNatsServer());
-  const clock = { aheadMs: 0, nowMs: () => Date.now() + clock.aheadMs };
-  const held = resources.move();
-  return {
-    natsUrl: url,
-    clock,
-    async start() {
-      const args = ["--listen=127.0.0.1:0", `--nats-url=${url}`];
-      const invocation = await readInvocation(args, {});
-      if (invocation.kind !== "serve") throw new Error("these flags ask for no router");
-      const router = await startRouter({
-        ...invocation,
-        clock,
-        logger: silentLogger,
-        env: process.env,
-        onProgress: () => undefined,
-        signal: new AbortController().signal,
-      });
-      const transport = createGrpcTransport({ baseUrl: `http://127.0.0.1:${router.address.port}` });
-      return {
-        router: createClient(MessageRouter, transport),
-        coordinator: createClient(SessionCoordinator, transport),
-        [Symbol.asyncDispose]: () => router[Symbol.asyncDispose](),
-      };
-    },
-    [Symbol.asyncDispose]: () => held.disposeAsync(),
-  };
-}
-
 /** A session of an outside coordinator, with its own tokens, which the router keeps sealed while it lives. */
-async function openOutsideSession({ router }: Clients): Promise<TestSession> {
+async function openOutsideSession({ router }: ClockedRouter): Promise<TestSession> {
   const sessionId = randomUUID();
   const parties = ["p0", "p1", "p2"];
   for (const partyId of parties) {
@@ -104,7 +54,7 @@ function begin(stream: AsyncIterable<unknown>): Promise<unknown> {
 
 /** Every call that names the session, each as it would have been answered while the session lived. */
 function callsTo(
-  { router, coordinator }: Clients,
+  { router, coordinator }: ClockedRouter,
   { sessionId, parties, tokens }: TestSession,
   messageId: string,
 ): Readonly<Record<string, () => Promise<unknown>>> {
@@ -137,7 +87,7 @@ function callsTo(
 
 describe("a session that ended a day ago", () => {
   it("is found by no call, and nothing of it is left once a router has swept", async () => {
-    await using env = await setup();
+    await using env = await openClockedRouters();
     await using clients = await env.start();
     const sessions = [await openOutsideSession(clients), await openSession(clients)];
     const messages = new Map<TestSession, string>();

@@ -11,6 +11,7 @@ interface FakeProcess extends NatsProcess {
 }
 
 const health = async (): Promise<undefined> => undefined;
+const fill = (): Promise<never> => Promise.reject(new Error("it tells nobody"));
 
 function fakeProcess(pid: number): FakeProcess {
   const { promise: exited, resolve } = Promise.withResolvers<NatsExit>();
@@ -23,7 +24,7 @@ function fakeProcess(pid: number): FakeProcess {
     die();
     return exited;
   };
-  return { pid, port: 1, exited, kill: die, stop, health, die, isRunning: () => running };
+  return { pid, port: 1, exited, kill: die, stop, health, fill, die, isRunning: () => running };
 }
 
 /** A supervisor of fake processes under a clock that the test turns. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it, mock, type TestContext } from "node:test";
+import { JetStreamApiError } from "@nats-io/jetstream";
 import { errors } from "@nats-io/transport-node";
 import { attempt, type AttemptLimits } from "../../../src/nats/attempt.ts";
 
@@ -49,6 +50,22 @@ describe("an attempt", () => {
     assert.equal(tries.length, 3);
     tries[2]?.reject(new Error("no"));
     await assert.rejects(answer, /^Error: no/);
+  });
+
+  it("ends when its first try is refused for lack of space, if it is to, and not after a lost one", async (context) => {
+    const full = new JetStreamApiError({ code: 503, err_code: 10_023, description: "full" });
+    const { tries, start } = setup(context, false);
+    const first = start({ endsWhenFull: true });
+    tries[0]?.reject(full);
+    await assert.rejects(first, /^RouterError: STORE_FULL: /);
+    const again = start({ endsWhenFull: true, budgetMs: 2_000 });
+    tries[1]?.reject(new errors.TimeoutError());
+    await settled();
+    mock.timers.tick(100);
+    tries[2]?.reject(full);
+    await settled();
+    mock.timers.tick(1_900);
+    await assert.rejects(again, /^RouterError: BROKER_UNAVAILABLE: /);
   });
 
   it("waits for its one try on a lone server, until the budget is spent", async (context) => {

@@ -1,0 +1,29 @@
+import type { Clock } from "../domain/clock.ts";
+import { isForgotten } from "../domain/sessions/session-access.ts";
+import type { SessionStore } from "../domain/sessions/session-ports.ts";
+import { endedAt, isTerminal } from "../domain/sessions/session.ts";
+import type { SessionEnds } from "../nats/mail/session-ends.ts";
+
+/** The ends of sessions, as the session store has them. */
+export function sessionEnds(
+  sessions: Pick<SessionStore, "all" | "cached" | "onChange">,
+  clock: Clock,
+): SessionEnds {
+  return {
+    mayHaveEnded(sessionId) {
+      const record = sessions.cached(sessionId)?.record;
+      return record === undefined || endedAt(record, clock.nowMs()) > 0;
+    },
+    *all() {
+      const nowMs = clock.nowMs();
+      for (const { record } of sessions.all()) {
+        if (!isTerminal(record.status) || isForgotten(record, nowMs)) continue;
+        yield { sessionId: record.sessionId, endedAt: record.endedAt };
+      }
+    },
+    onEnd: (listener) =>
+      sessions.onChange(({ record }) => {
+        if (isTerminal(record.status)) listener(record);
+      }),
+  };
+}
