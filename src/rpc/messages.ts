@@ -9,6 +9,7 @@ import type { Receiving } from "../domain/messages/receiving.ts";
 import { noEvents, type PartyStreams } from "../domain/parties/party-streams.ts";
 import type { RouteMessage } from "../domain/messages/routing.ts";
 import { callerOf, expiryKey } from "./caller.ts";
+import { createLargeMessagesInTurn } from "./large-messages.ts";
 import { preferredWaitSeconds } from "./metadata.ts";
 import { openStream, relay, streamSignal } from "./streaming.ts";
 
@@ -31,6 +32,7 @@ type MessageHandlers = Pick<
 >;
 
 export function createMessageHandlers(messaging: Messaging): MessageHandlers {
+  const inTurn = createLargeMessagesInTurn();
   return {
     async routeMessage(request, context) {
       const messageId = await messaging.route(callerOf(context), {
@@ -54,7 +56,7 @@ export function createMessageHandlers(messaging: Messaging): MessageHandlers {
       const { onAlive } = openStream(context);
       using listening = new DisposableStack();
       listening.defer(onAlive(() => presence.alive()));
-      yield* relay(context, messages, toWire);
+      yield* relay(context, inTurn(messages), toWire);
     },
 
     async getPendingMessages(request, context) {

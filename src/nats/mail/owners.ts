@@ -79,8 +79,8 @@ export function createOwners(nats: Nats, instanceId: string): Owners {
     try {
       const known = await bucket.get(keyOf(box));
       if (known?.value.writeId !== taken.writeId) return;
-      const { keepUntil, returnedTo } = when;
-      const record = { instanceId, writeId: nuid.next(), returnedTo };
+      const { keepUntil, before } = when;
+      const record = { ...before, instanceId, writeId: nuid.next() };
       await write(box, record, { keepUntil, expectRevision: known.revision });
     } catch (error) {
       if (!isRouterError(error, "BROKER_UNAVAILABLE")) throw error;
@@ -94,7 +94,7 @@ export function createOwners(nats: Nats, instanceId: string): Owners {
         const known = await bucket.get(keyOf(box));
         requireReader(signal);
         const record = { instanceId, writeId: nuid.next() };
-        const returning = { keepUntil, returnedTo: newestEpoch(known) };
+        const returning = { keepUntil, before: heldBefore(known) };
         const expectRevision = known?.revision ?? 0;
         const writing = write(box, record, { keepUntil, expectRevision });
         const epoch = await writing.catch((error: unknown) => {
@@ -134,7 +134,16 @@ interface Write {
 
 interface Returning {
   readonly keepUntil: number;
-  readonly returnedTo: number;
+  readonly before: Pick<OwnerRecord, "returnedTo" | "renewedFrom">;
+}
+
+/** By whom the mailbox is held, as a record says it that gives it back. */
+function heldBefore(known: Entry<OwnerRecord> | undefined): Returning["before"] {
+  const renewedFrom = known?.value.renewedFrom;
+  return {
+    returnedTo: newestEpoch(known),
+    ...(renewedFrom === undefined ? {} : { renewedFrom }),
+  };
 }
 
 function newestEpoch(known: Entry<OwnerRecord> | undefined): number {

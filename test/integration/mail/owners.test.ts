@@ -229,6 +229,22 @@ describe("the owner of a mailbox", () => {
     assert.ok(renewed !== undefined && renewed > epoch);
   });
 
+  it("has it back also when it had not heard of its own renewal", async () => {
+    await using room = await openMailRoom();
+    const box = mailboxOf("b");
+    const keepUntil = Date.now() + 60_000;
+    const owners = createOwners(room.nats, "one");
+    const epoch = await owners.take(box, { keepUntil, signal });
+    // Stored; that the stream does not hear of it is played by its going on with the epoch it knows.
+    const unheard = await owners.renew(box, epoch, keepUntil);
+    assert.ok(unheard !== undefined);
+    const deaf = createOwners(losingEveryAnswer(room.nats), "other");
+    await assert.rejects(deaf.take(box, { keepUntil, signal }), /^RouterError: BROKER_UNAVAILABLE/);
+    await until("it was given back", () => owners.isNewest(box, unheard));
+    assert.equal(await owners.isNewest(box, epoch), true);
+    assert.ok((await owners.renew(box, epoch, keepUntil)) !== undefined);
+  });
+
   it("cannot renew a hold that a newer stream has", async () => {
     await using room = await openMailRoom();
     const box = mailboxOf("b");
