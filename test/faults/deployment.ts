@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { streams } from "../../src/nats/subjects.ts";
+import { buckets, streams } from "../../src/nats/subjects.ts";
 import { startNatsCluster, type NatsCluster } from "../support/nats-cluster.ts";
 import { startNatsServer, type NatsTestServer } from "../support/nats-server.ts";
 import { startRouter, type RouterProcess } from "../support/router.ts";
@@ -162,19 +162,23 @@ function clusterFaults(cluster: NatsCluster, options: DeploymentOptions): Faults
 }
 
 /**
- * A follower that leads as little as possible, since the death of a leader is another fault: not the delivery records,
- * without which nothing is accepted, and if possible not JetStream as a whole.
+ * A follower, since the death of a leader is another fault: it leads no stream any more, nor, as two cannot both, JetStream
+ * as a whole.
  */
 async function merelyFollowing(cluster: NatsCluster): Promise<string> {
-  const followers = await cluster.followersOf(streams.messages);
-  const recordsLeader = await cluster.leaderOf(streams.deliveries);
   const metaLeader = await cluster.metaLeader();
-  const weight = (name: string): number =>
-    (name === recordsLeader ? 2 : 0) + (name === metaLeader ? 1 : 0);
-  const [least] = followers.toSorted((a, b) => weight(a) - weight(b));
-  if (least === undefined) throw new Error("the cluster has no followers");
-  return least;
+  const to = await cluster.leaderOf(streams.messages);
+  const followers = await cluster.followersOf(streams.messages);
+  const from = followers.find((name) => name !== metaLeader);
+  if (from === undefined) throw new Error("the cluster has no followers");
+  await cluster.moveLeaders(allStreams, { from, to });
+  return from;
 }
+
+const allStreams = [
+  ...Object.values(streams),
+  ...Object.values(buckets).map((bucket) => `KV_${bucket}`),
+];
 
 async function stayAway({ random }: DeploymentOptions): Promise<void> {
   await sleep(between(random, 0, mostAwayMs));

@@ -35,10 +35,9 @@ describe("a cluster of three whose servers are killed one at a time", () => {
         value: `none lost, longest gap in delivery ${gapMs} ms`,
         bar: `${barMs} ms`,
       });
-      assert.ok(
-        gapMs <= allowed(barMs),
-        `${name}: ${gapMs} ms without deliveries; ${howToRepeat()}`,
-      );
+      // A cluster that gets no processor in time may elect whoever is killed.
+      const mostMs = faultSettings.isLong ? barMs : allowed(electionMs);
+      assert.ok(gapMs <= mostMs, `${name}: ${gapMs} ms without deliveries; ${howToRepeat()}`);
     }
   });
 });

@@ -31,6 +31,11 @@ export interface NatsCluster extends AsyncDisposable {
   leaderOf(stream: string): Promise<string>;
   /** Names of the others. */
   followersOf(stream: string): Promise<readonly string[]>;
+  /** Resolves when the server leads none of these streams: another one, if it can be, does. */
+  moveLeaders(
+    streams: readonly string[],
+    between: { readonly from: string; readonly to: string },
+  ): Promise<void>;
   /** Name of the server that leads JetStream as a whole: it places streams and consumers. */
   metaLeader(): Promise<string>;
 }
@@ -100,6 +105,17 @@ function clusterOf(
     },
     leaderOf: async (stream) => (await members(stream)).leader,
     followersOf: async (stream) => (await members(stream)).followers,
+    async moveLeaders(streams, { from, to }) {
+      const placement = JSON.stringify({ placement: { preferred: to } });
+      const isMoved = async (stream: string): Promise<boolean> => {
+        if ((await members(stream)).leader !== from) return true;
+        await stepDown(runningNode(nodes), stream, placement);
+        return false;
+      };
+      for (const stream of streams) {
+        await until(`${from} leads ${stream} no more`, () => isMoved(stream), electionMs);
+      }
+    },
     async metaLeader() {
       let leader: string | undefined;
       const look = async (): Promise<boolean> => {
@@ -123,6 +139,15 @@ async function infoOf(
   stream: string,
 ): Promise<StreamInfo | undefined> {
   return manage(runningNode(nodes), (jsm) => jsm.streams.info(stream)).catch(() => undefined);
+}
+
+async function stepDown(node: ClusterNode, stream: string, placement: string): Promise<void> {
+  const nc = await connect({ servers: node.url, reconnect: false });
+  try {
+    await nc.request(`$JS.API.STREAM.LEADER.STEPDOWN.${stream}`, placement, { timeout: 2_000 });
+  } finally {
+    await nc.close();
+  }
 }
 
 async function takesStreams(nodes: ReadonlyMap<string, ClusterNode>): Promise<boolean> {
