@@ -1,4 +1,4 @@
-import { createClient } from "@connectrpc/connect";
+import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { SessionCoordinator } from "../../../gen/mpc/coordinator/v1/coordinator_pb.js";
 import { MessageRouter, type MPCMessage } from "../../../gen/mpc/router/v1/message_router_pb.js";
@@ -6,7 +6,12 @@ import type { Nats } from "../../../src/nats/connection.ts";
 import { streams, subjects } from "../../../src/nats/subjects.ts";
 import { startTestRouter } from "../../support/fleet.ts";
 import { startNatsCluster, type NatsCluster } from "../../support/nats-cluster.ts";
-import { openSession, type Reader, type TestSessionOptions } from "../../support/sessions.ts";
+import {
+  openSession,
+  type Reader,
+  type TestSession,
+  type TestSessionOptions,
+} from "../../support/sessions.ts";
 import { until } from "../../support/until.ts";
 import { connect } from "../mail/mail-room.ts";
 import { sceneOf, type RouterClient, type Scene } from "../mail/two-routers.ts";
@@ -38,10 +43,24 @@ export async function startClusterRouters(flags: readonly string[] = []): Promis
     nats,
     one: router,
     other: createClient(MessageRouter, other),
-    session: async (options) =>
-      sceneOf(await openSession({ router, coordinator }, options), router),
+    async session(options) {
+      let session: TestSession | undefined;
+      // The fault of the test before may not be over: an election answers `unavailable`. Each try has ids of its own.
+      const open = async (): Promise<boolean> => {
+        session = await openSession({ router, coordinator }, options).catch(passing);
+        return session !== undefined;
+      };
+      await until("a session is open", open, 30_000);
+      if (session === undefined) throw new Error("no session was opened");
+      return sceneOf(session, router);
+    },
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   };
+}
+
+/** Anything but an outage is thrown on. */
+function passing(error: unknown): undefined {
+  if (ConnectError.from(error).code !== Code.Unavailable) throw error;
 }
 
 /** The consumer of a mailbox's open stream, and the server that holds it. */
