@@ -1,6 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { StoredMsg } from "@nats-io/jetstream";
-import { Kvm, KvWatchInclude } from "@nats-io/kv";
 import { callBudgetMs, withinBudget } from "../domain/call-budget.ts";
 import { brokerUnavailable } from "../domain/errors.ts";
 import type { Nats } from "./connection.ts";
@@ -33,8 +32,6 @@ export interface Bucket<T> {
   remove(key: string): Promise<void>;
   /** Newest entries of keys that match the filters (`*` and `>` as in subjects): few, since a cluster is asked for each. */
   list(filters: readonly string[]): Promise<readonly Entry<T>[]>;
-  /** Every current entry (unless only updates are wanted), then every change, in order, through reconnects. */
-  watch(signal: AbortSignal, from?: "all" | "updates"): AsyncIterable<Entry<T>>;
 }
 
 export function openBucket<T extends object>(nats: Nats, name: string): Bucket<T> {
@@ -71,24 +68,6 @@ export function openBucket<T extends object>(nats: Nats, name: string): Bucket<T
         value: decodeRecord<T>(stored.data),
         revision: stored.seq,
       }));
-    },
-    async *watch(signal, from = "all") {
-      const kv = await new Kvm(nats.js).open(name);
-      const entries = await kv.watch({
-        include: from === "all" ? KvWatchInclude.LastValue : KvWatchInclude.UpdatesOnly,
-      });
-      const stop = (): void => entries.stop();
-      signal.addEventListener("abort", stop, { once: true });
-      try {
-        if (signal.aborted) return;
-        for await (const entry of entries) {
-          if (entry.operation !== "PUT") continue;
-          yield { key: entry.key, value: decodeRecord<T>(entry.value), revision: entry.revision };
-        }
-      } finally {
-        signal.removeEventListener("abort", stop);
-        entries.stop();
-      }
     },
   };
 }

@@ -17,7 +17,7 @@ import {
   type TransportTimeouts,
 } from "./limits.ts";
 import { isProbe, type Readiness, registerPointer, registerProbes, text } from "./probes.ts";
-import { bareRefusal, type Refusal } from "./refusals.ts";
+import type { Refusal } from "./refusals.ts";
 import { registerRpcRoutes, type RpcRoutesOptions } from "./rpc-routes.ts";
 import { registerSite } from "./site.ts";
 import { cutStalled } from "./stalls.ts";
@@ -25,10 +25,9 @@ import type { TlsMaterial } from "./tls-port.ts";
 
 export interface HttpAppOptions extends Pick<
   RpcRoutesOptions,
-  "routes" | "contextValues" | "logger"
+  "routes" | "contextValues" | "refusal" | "logger"
 > {
   readonly interceptors?: RpcRoutesOptions["interceptors"] | undefined;
-  readonly refusal?: RpcRoutesOptions["refusal"] | undefined;
   /** Web origins, spelled exactly or as patterns, whose pages may call. By default those of this machine, on any port. */
   readonly allowedOrigins?: readonly (string | RegExp)[] | undefined;
   /**
@@ -98,7 +97,7 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
     routes: options.routes,
     interceptors: options.interceptors ?? [],
     contextValues: options.contextValues,
-    refusal: options.refusal ?? bareRefusal,
+    refusal: options.refusal,
     check: createCheck(options),
     maxPayloadBytes: options.maxPayloadBytes ?? defaultMaxPayloadBytes,
     logger: options.logger,

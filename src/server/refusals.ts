@@ -1,9 +1,8 @@
 import {
-  Code,
-  ConnectError,
   createConnectRouter,
   createContextKey,
   createContextValues,
+  type ConnectError,
   type ConnectRouter,
 } from "@connectrpc/connect";
 import {
@@ -22,18 +21,13 @@ export interface Refusal {
   readonly retryAfterMs?: number;
 }
 
-interface Wording {
-  readonly code: Code;
-  /** For requests that are no calls. */
-  readonly status: number;
-}
-
-const wordings: Record<Refusal["reason"], Wording> = {
-  UNIMPLEMENTED: { code: Code.Unimplemented, status: 404 },
-  FOREIGN_HOST: { code: Code.PermissionDenied, status: 403 },
-  FOREIGN_ORIGIN: { code: Code.PermissionDenied, status: 403 },
-  UNAUTHENTICATED: { code: Code.Unauthenticated, status: 401 },
-  RATE_LIMITED: { code: Code.ResourceExhausted, status: 429 },
+/** For requests that are no calls; the codes of calls are said where errors are put into words. */
+const statuses: Record<Refusal["reason"], number> = {
+  UNIMPLEMENTED: 404,
+  FOREIGN_HOST: 403,
+  FOREIGN_ORIGIN: 403,
+  UNAUTHENTICATED: 401,
+  RATE_LIMITED: 429,
 };
 
 /** The answer to a call of a method that is not served. */
@@ -42,12 +36,10 @@ export const unknownMethod: Refusal = {
   detail: "this server has no such method",
 };
 
-/** A refusal without the details that whoever knows the contract can add. */
-export function bareRefusal({ reason, detail }: Refusal): ConnectError {
-  return new ConnectError(`${reason}: ${detail}`, wordings[reason].code);
-}
-
-const errorKey = createContextKey<ConnectError>(bareRefusal(unknownMethod));
+/** Set for each call that is refused. */
+const refuseKey = createContextKey<() => never>(() => {
+  throw new Error("the call is not told why it is refused");
+});
 
 /**
  * Makes handlers that refuse: calls in the protocol of the caller, everything else with a line of text. Takes the shapes
@@ -58,9 +50,7 @@ export function createRefuser(
   errorOf: (refusal: Refusal) => ConnectError,
 ): (refusal: Refusal) => UniversalHandlerFn {
   const router = createConnectRouter({
-    requestGate: (context) => {
-      throw context.values.get(errorKey);
-    },
+    requestGate: (context) => context.values.get(refuseKey)(),
   });
   registerLike(router, served, "unary");
   registerLike(router, served, "server_streaming");
@@ -71,7 +61,9 @@ export function createRefuser(
     );
     if (request.method !== "POST" || handler === undefined) return plainRefusal(refusal);
     const contextValues = request.contextValues ?? createContextValues();
-    contextValues.set(errorKey, errorOf(refusal));
+    contextValues.set(refuseKey, () => {
+      throw errorOf(refusal);
+    });
     const answer = await handler({ ...request, contextValues });
     // Connect has a status for what is not there (404) beside the one of the code (501); the others say 200.
     return answer.status === 501 ? { ...answer, status: 404 } : answer;
@@ -79,7 +71,7 @@ export function createRefuser(
 }
 
 function plainRefusal({ reason, detail }: Refusal): UniversalServerResponse {
-  const { status } = wordings[reason];
+  const status = statuses[reason];
   return textAnswer(status, status === 404 ? "not found" : `${reason}: ${detail}`);
 }
 
