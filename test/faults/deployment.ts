@@ -36,6 +36,8 @@ export interface Deployment extends AsyncDisposable {
 }
 
 const readyMs = 30_000;
+/** The next router is restarted so long after this one was ready; what deploy/ has orchestrators wait is longer. */
+const minReadyMs = 2_000;
 const mostAwayMs = 600;
 const mostBrokerAwayMs = 4_000;
 
@@ -106,6 +108,7 @@ function routerFaults(routers: readonly RouterProcess[], options: DeploymentOpti
     for (const router of routers) {
       const about = { what: "router restarted", losesNewest: false };
       await recorder.fault(about, () => router.restart());
+      await sleep(minReadyMs);
     }
   };
   return [

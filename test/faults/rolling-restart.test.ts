@@ -8,6 +8,8 @@ import { requireNoViolation, runAudit } from "./workload/run-audit.ts";
 const reconnectMs = 2_000;
 
 const partiesPerSession = 10;
+/** Of each of the senders: about 90 deliveries a second, since the clients of 200 streams have the same processors. */
+const pauseMs = 2_000;
 
 describe("two routers that are restarted one after the other under load", () => {
   const streams = faultSettings.isLong ? 200 : 40;
@@ -20,7 +22,7 @@ describe("two routers that are restarted one after the other under load", () => 
       seed: faultSettings.seed,
       faults: () => Array.from({ length: rounds }, () => "routers restarted in turn"),
       sessions: Array.from({ length: streams / partiesPerSession }, () => session),
-      pauseMs: 400,
+      pauseMs,
     });
     requireNoViolation(result);
     const tookMs = longestReconnectMs(result, "router restarted");

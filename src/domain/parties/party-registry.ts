@@ -49,8 +49,6 @@ export interface PartyRegistry {
   ): Promise<{ readonly serverTimestamp: number; readonly pendingMessages: number }>;
   /** Registered parties by id: all of them for the control plane, else those of the caller's live sessions. */
   list(caller: Caller, filter: PartyFilter): Promise<readonly PartyView[]>;
-  /** Notes a sign of life of a party that was not heard by a call of its own here. Never rejects. */
-  touch(partyId: string): Promise<void>;
   isRegistered(partyId: string): Promise<boolean>;
 }
 
@@ -131,10 +129,6 @@ export function createPartyRegistry(deps: PartyRegistryDeps): PartyRegistry {
         .filter((view) => view.online || !filter.onlyOnline)
         .toSorted((a, b) => (a.party.partyId < b.party.partyId ? -1 : 1));
       return caller.kind === "party" ? wanted : withChannels(wanted, contacts);
-    },
-    async touch(partyId) {
-      // The next sign of life tries again, and presence remembers this one.
-      await presence.seen(partyId).catch(() => undefined);
     },
   };
 }
