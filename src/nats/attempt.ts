@@ -8,7 +8,7 @@ export interface AttemptLimits {
   readonly budgetMs?: number;
   /**
    * On a cluster: a try that is not answered for this long, in milliseconds, is followed by another one beside it, since
-   * what was on its way to a server that died is lost without a word; twice as long later, by a third. Default: 900.
+   * what was on its way to a server that died is lost without a word. Default: 900.
    */
   readonly repeatMs?: number;
   /**
@@ -22,7 +22,7 @@ export interface Attempt<T> extends AttemptLimits {
   readonly what: string;
   readonly operation: () => Promise<T>;
   readonly isClustered: boolean;
-  /** Calls the listener where whatever is in flight will not be answered any more. Returns the way to stop. */
+  /** Calls the listener where what is in flight may not be answered any more. Returns the way to stop. */
   readonly onCut: (listener: () => void) => () => void;
 }
 
@@ -31,7 +31,6 @@ const retryPauseMs = 100;
 const inFlightPauseMs = 10;
 /** Longer than anything takes on a cluster that is well, and short enough for a second try within the budget. */
 const usualRepeatMs = 900;
-const maxRepeatMs = 2_000;
 
 /**
  * Runs an operation until a try succeeds: again after a cut, after a passing fault, and beside a try that stays silent.
@@ -66,7 +65,7 @@ export function attempt<T>(options: Attempt<T>): Promise<T> {
     };
     const tryOnce = (): void => {
       const number = (tries += 1);
-      if (isClustered) tryAfter(Math.min(maxRepeatMs, repeatMs * 2 ** (number - 1)));
+      if (isClustered) tryAfter(repeatMs);
       started(operation).then(
         (value) => settle(() => resolve(value)),
         (error: unknown) => onFailure(error, number === tries),

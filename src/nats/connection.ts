@@ -16,6 +16,7 @@ import type { Clock } from "../domain/clock.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { attempt, type AttemptLimits } from "./attempt.ts";
 import { keepOffSilentServers } from "./silent-server.ts";
+import { subjects } from "./subjects.ts";
 
 export interface NatsOptions {
   readonly url: string;
@@ -65,6 +66,7 @@ const closingMs = 1_000;
 
 export async function connectNats(options: NatsOptions): Promise<Nats> {
   const nc = await connect(libraryOptions(options));
+  /** What is in flight, to be tried again. */
   const cuts = new Set<() => void>();
   const reconnected = new Set<() => void>();
   const membersChanged = new Set<() => void>();
@@ -83,6 +85,12 @@ export async function connectNats(options: NatsOptions): Promise<Nats> {
   const watching = (async () => {
     for await (const status of nc.status()) onStatus(status);
   })();
+  // What a stream was asked while it had no leader is lost without a word.
+  nc.subscribe(subjects.elections, {
+    callback: () => {
+      for (const listener of cuts) listener();
+    },
+  });
   const isClustered = (): boolean => nc.info?.cluster !== undefined;
   // The library's own time-out must outlast the budget, or it would hide the difference between a slow and a lost try.
   const js = jetstream(nc, { timeout: callBudgetMs + 500 });

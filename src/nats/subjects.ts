@@ -70,6 +70,9 @@ export const subjects = {
 
   /** Core NATS, not stored: notes to whichever instance holds this mailbox's stream. */
   mailboxNotes: (box: Mailbox): string => `mpc.ctl.${box.partyId}.${box.sessionId}`,
+
+  /** Core NATS, told by a cluster: a stream has a leader again. */
+  elections: "$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED.>",
 } as const;
 
 /** Parts of a stored copy's subject. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { until } from "../../support/until.ts";
 import { violationsOf, type Violation } from "../audit/checker.ts";
-import { ofKind } from "../audit/ledger.ts";
+import { boxKey, ofKind } from "../audit/ledger.ts";
 import type { Entry } from "../audit/record.ts";
 import { Recorder } from "../audit/recorder.ts";
 import { startDeployment, type DeploymentKind, type FaultName } from "../deployment.ts";
@@ -19,7 +19,7 @@ export interface AuditPlan {
   readonly sessions?: readonly PlannedSession[];
   /** Between two messages of a sender, on average. */
   readonly pauseMs?: number;
-  /** Whether mail flows again before the next fault. Default: another may come on top. */
+  /** Whether every plain party gets mail again before the next fault. Default: another may come on top. */
   readonly isOneAtATime?: boolean;
 }
 
@@ -52,7 +52,6 @@ export const mixedSessions: readonly PlannedSession[] = [
 /** Shorter than in production, so that what is not acknowledged comes again within a run. */
 const flags: readonly string[] = ["--ack-wait=2s", "--log-level=warn"];
 
-const flowingMessages = 30;
 const flowingLimitMs = 60_000;
 
 /** Runs the workload on a deployment while things die, and audits the record. */
@@ -67,6 +66,7 @@ export async function runAudit(plan: AuditPlan): Promise<AuditResult> {
     resources.use(await AuditedSession.open({ recorder, urls, seed, pauseMs, name, ...one }));
   const planned = plan.sessions ?? mixedSessions;
   const sessions = await Promise.all(planned.map((one, index) => open(`session ${index}`, one)));
+  const plain = sessions.filter((_, index) => planned[index]?.isPlain === true);
   const expiring = await open("expiring", { habits: ["late", "late"], expiresInMs: 6_000 });
 
   const sending = new AbortController();
@@ -75,7 +75,7 @@ export async function runAudit(plan: AuditPlan): Promise<AuditResult> {
   const reads = Promise.all(sessions.map((one) => one.readUntil(reading.signal)));
   for (const name of plan.faults([...deployment.faults.keys()], random)) {
     await sleep(between(random, 600, 1_800));
-    if (isOneAtATime) await flowing(recorder);
+    if (isOneAtATime) await flowing(recorder, plain);
     await deployment.faults.get(name)?.();
   }
   await sleep(1_000);
@@ -91,7 +91,6 @@ export async function runAudit(plan: AuditPlan): Promise<AuditResult> {
   ]);
   const { entries } = recorder;
   const output = deployment.output();
-  const plain = sessions.filter((_, index) => planned[index]?.isPlain === true);
   const plainSessions = new Set(plain.map(({ sessionId }) => sessionId));
   const summary = summaryOf(entries);
   return { violations: violationsOf(entries), entries, plainSessions, summary, output };
@@ -112,16 +111,23 @@ export function everyFault(rounds: number): AuditPlan["faults"] {
   return (all, random) => Array.from({ length: rounds }, () => shuffled(random, all)).flat();
 }
 
-/** Resolves when calls of now are answered and what they bring is delivered. */
-async function flowing({ entries }: Recorder): Promise<void> {
-  const before = entries.length;
+/** Resolves when every party of these sessions was brought a message that was sent after now. */
+async function flowing(recorder: Recorder, sessions: readonly AuditedSession[]): Promise<void> {
+  const nowMs = recorder.now();
+  const waiting = new Set(
+    sessions.flatMap(({ sessionId, partyIds }) =>
+      partyIds.map((party) => boxKey({ sessionId, party })),
+    ),
+  );
   const isFlowing = (): boolean => {
-    const since = entries.slice(before);
-    const accepted = ofKind(since, "route").filter(({ end }) => end.outcome === "ok");
-    const arrived = new Set(ofKind(since, "delivery").map(({ hash }) => hash));
-    return accepted.filter(({ hash }) => arrived.has(hash)).length >= flowingMessages;
+    const since = recorder.entries.filter((entry) => "startMs" in entry && entry.startMs > nowMs);
+    const sent = new Set(ofKind(since, "route").map(({ hash }) => hash));
+    for (const delivery of ofKind(recorder.entries, "delivery")) {
+      if (sent.has(delivery.hash)) waiting.delete(boxKey(delivery));
+    }
+    return waiting.size === 0;
   };
-  await until("mail flows", isFlowing, flowingLimitMs);
+  await until("every party gets mail", isFlowing, flowingLimitMs);
 }
 
 function summaryOf(entries: readonly Entry[]): string {
