@@ -1,9 +1,11 @@
-import { AckPolicy, DeliverPolicy } from "@nats-io/jetstream";
+import { AckPolicy, DeliverPolicy, type ConsumerInfo } from "@nats-io/jetstream";
 import { nanos, nuid } from "@nats-io/transport-node";
 import { isRouterError } from "../../domain/errors.ts";
 import type { Mailbox } from "../../domain/messages/message.ts";
 import type { Nats } from "../connection.ts";
 import { isConsumerGone } from "../errors.ts";
+import { lastSequence } from "../reading.ts";
+import type { Pulled } from "./pulled.ts";
 import { mailboxHash, streams, subjects } from "../subjects.ts";
 
 /** A consumer as the broker made it. */
@@ -11,8 +13,8 @@ export interface BrokerConsumer {
   readonly name: string;
   /** The server that holds it, alone; empty where there is one server only. */
   readonly node: string;
-  /** Number of messages that were there before it was. */
-  readonly backlog: number;
+  /** Whether the message was there before it was. */
+  isBacklog(pulled: Pulled): boolean;
 }
 
 /** A consumer that nobody pulls from goes by itself after this, in milliseconds. */
@@ -20,9 +22,11 @@ const inactiveMs = 60_000;
 const maxAckPending = 1_024;
 /**
  * A cluster goes on placing consumers on a server that died, for minutes: who gets no answer for this long, in
- * milliseconds, has another one made. To wait too short would double the work of a cluster that is merely busy.
+ * milliseconds, has another one made. To wait too short would double the work of a cluster that is merely busy …
  */
 const placementRepeatMs = 500;
+/** … but where a server is known to be away, silence has another cause. */
+const awayRepeatMs = 200;
 /** A server that says nothing of its consumer for this long, in milliseconds, has lost it. */
 const maxSilenceMs = 1_000;
 
@@ -39,10 +43,10 @@ export async function makeConsumer(
   { box, ackWaitMs, isServerAway }: ConsumerOptions,
 ): Promise<BrokerConsumer> {
   const names = new Set<string>();
-  const make = async (): Promise<BrokerConsumer> => {
+  const make = async (): Promise<ConsumerInfo> => {
     const name = `${mailboxHash(box)}-${nuid.next()}`;
     names.add(name);
-    const info = await nats.jsm.consumers.add(streams.messages, {
+    return nats.jsm.consumers.add(streams.messages, {
       name,
       filter_subject: subjects.mailbox(box),
       deliver_policy: DeliverPolicy.All,
@@ -54,18 +58,25 @@ export async function makeConsumer(
       num_replicas: 1,
       mem_storage: true,
     });
-    return { name, node: info.cluster?.leader ?? "", backlog: info.num_pending };
   };
   try {
-    const limits = { repeatMs: placementRepeatMs };
-    const makeSome = (): Promise<BrokerConsumer> =>
+    const limits = { repeatMs: isServerAway ? awayRepeatMs : placementRepeatMs };
+    const makeSome = (): Promise<ConsumerInfo> =>
       isServerAway ? firstOf([make(), make()]) : make();
     const made = await nats.attempt("opening a mailbox", makeSome, limits);
+    const backlog = await backlogOf(nats, made);
     names.delete(made.name);
-    return made;
+    return { name: made.name, node: made.cluster?.leader ?? "", isBacklog: backlog };
   } finally {
     for (const name of names) removeConsumer(nats, name);
   }
+}
+
+/** A server of a cluster may be behind: what it does not have yet it does not count, and its consumer brings it later. */
+async function backlogOf(nats: Nats, made: ConsumerInfo): Promise<BrokerConsumer["isBacklog"]> {
+  if (!nats.isClustered) return ({ consumerSequence }) => consumerSequence <= made.num_pending;
+  const newest = await lastSequence(nats, streams.messages);
+  return ({ sequence }) => sequence <= newest;
 }
 
 async function firstOf<T>(tries: readonly Promise<T>[]): Promise<T> {

@@ -135,8 +135,8 @@ class RenewedConsumer implements MailboxConsumer {
     this.#listener?.();
   }
 
-  isBacklog({ consumerSequence }: Pulled): boolean {
-    return consumerSequence <= this.#current.backlog;
+  isBacklog(pulled: Pulled): boolean {
+    return this.#current.isBacklog(pulled);
   }
 
   recover(signal: AbortSignal): Promise<boolean> {

@@ -1,4 +1,4 @@
-import { boxKey, ofKind } from "../audit/ledger.ts";
+import { arrivalKey, boxKey, ledgerOf, ofKind, type Ledger } from "../audit/ledger.ts";
 import type { Delivery, Fault, Stream } from "../audit/record.ts";
 import type { AuditResult } from "./run-audit.ts";
 
@@ -8,17 +8,38 @@ const beforeMs = 500;
 /** What begins so long after a fault has other causes. */
 const afterMs = 15_000;
 
-/** The longest time without a delivery that a live subscriber saw at such a fault, in milliseconds. */
+/**
+ * The longest time that a live subscriber at such a fault was without a delivery though somebody was sending to it, in
+ * milliseconds.
+ */
 export function longestGapMs(result: AuditResult, what: string): number {
   const boxes = plainBoxes(result, ofKind(result.entries, "delivery"));
+  const ledger = ledgerOf(result.entries);
   return longest(result, what, (isAtFault) =>
-    [...boxes.values()].flatMap((deliveries) =>
-      deliveries.slice(1).map(({ atMs }, index) => {
+    [...boxes.values()].flatMap((deliveries) => {
+      const waitingSince = waitingSinceMs(ledger, deliveries);
+      return deliveries.slice(1).map(({ atMs }, index) => {
         const previousMs = deliveries[index]?.atMs ?? atMs;
-        return isAtFault(previousMs) ? atMs - previousMs : 0;
-      }),
-    ),
+        const sinceMs = Math.max(previousMs, waitingSince[index + 1] ?? previousMs);
+        return isAtFault(previousMs) ? atMs - sinceMs : 0;
+      });
+    }),
   );
+}
+
+/** For each delivery of a box, when the oldest of the messages that came then or later was first sent. */
+function waitingSinceMs(
+  { arrivals, sendings }: Ledger,
+  deliveries: readonly Delivery[],
+): readonly number[] {
+  let oldestMs = Infinity;
+  const found = deliveries.toReversed().map((delivery) => {
+    const isArrival = arrivals.get(arrivalKey(delivery, delivery.hash)) === delivery;
+    const sentMs = isArrival ? sendings.get(delivery.hash)?.startMs : undefined;
+    oldestMs = Math.min(oldestMs, sentMs ?? Infinity);
+    return oldestMs;
+  });
+  return found.toReversed();
 }
 
 /** The longest time from the end of a stream to when the next one of its party was open, at such a fault. */
