@@ -9,12 +9,12 @@ import {
 } from "../../domain/messages/message.ts";
 import { noteDelivered } from "./delivery-log.ts";
 import type { MailboxConsumer } from "./mailbox-consumer.ts";
+import { mailboxPages } from "./mailbox-pages.ts";
 import { recordsOf, recordsPerRead } from "./mailbox-records.ts";
 import type { MailboxesOptions } from "./mailboxes-options.ts";
 import { decodePulled, decodeStored } from "./message-codec.ts";
 import type { Pulled } from "./pulled.ts";
-import { batch } from "../reading.ts";
-import { parseMessageSubject, streams, subjects } from "../subjects.ts";
+import { parseMessageSubject } from "../subjects.ts";
 import type { Window } from "./window.ts";
 
 /** A message older than this, in milliseconds, may have been settled through a poll: its records are looked at first. */
@@ -105,19 +105,12 @@ export function createMailboxGate(options: MailboxGateOptions): MailboxGate {
       return message;
     },
     async *rest() {
-      let fromSequence = window.highestSequence + 1;
-      for (;;) {
-        const page = await batch(nats, streams.messages, {
-          filter: subjects.mailbox(box),
-          fromSequence,
-          maxMessages: recordsPerRead,
-          maxBytes: Math.max(1, maxRestBytes - options.bufferBytes),
-        });
-        yield* unsettled(options, page);
-        const last = page.at(-1);
-        if (last === undefined || last.pending === 0) return;
-        fromSequence = last.seq + 1;
-      }
+      const pages = mailboxPages(nats, box, {
+        fromSequence: window.highestSequence + 1,
+        maxMessages: recordsPerRead,
+        maxBytes: Math.max(1, maxRestBytes - options.bufferBytes),
+      });
+      for await (const page of pages) yield* unsettled(options, page);
     },
   };
 }

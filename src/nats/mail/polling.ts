@@ -1,4 +1,3 @@
-import type { StoredMsg } from "@nats-io/jetstream";
 import { isDeliveredSinceRefusal, isSettled } from "../../domain/messages/delivery-rules.ts";
 import type { CreationClock } from "../../domain/messages/creation-clock.ts";
 import type { PendingQuery } from "../../domain/messages/message-ports.ts";
@@ -12,11 +11,10 @@ import {
 import type { Nats } from "../connection.ts";
 import { recordDelivered } from "./delivery-log.ts";
 import type { FactsCache } from "./facts-cache.ts";
+import { mailboxPages } from "./mailbox-pages.ts";
 import { recordsOf } from "./mailbox-records.ts";
 import { decodeStored } from "./message-codec.ts";
 import type { PollMarks } from "./poll-marks.ts";
-import { batch, leaderMessage, subjectsIn } from "../reading.ts";
-import { streams, subjects } from "../subjects.ts";
 
 /** Copies are read this many bytes at a time while looking for unsettled ones. */
 const pageBytes = 4_194_304;
@@ -57,20 +55,21 @@ async function* unsettledCopies(
   box: Mailbox,
   createdAfter: number,
 ): AsyncGenerator<PolledCopy> {
-  let fromSequence = marks.firstSequence(box, createdAfter);
+  const fromSequence = marks.firstSequence(box, createdAfter);
+  const pages = mailboxPages(nats, box, {
+    fromSequence,
+    maxMessages: pageMessages,
+    maxBytes: pageBytes,
+  });
   let isOld = true;
-  const seen = new Set<string>();
-  for (;;) {
-    const page = await copiesFrom(nats, box, { fromSequence, seen });
-    for (const { subject } of page) seen.add(subject);
-    const last = page.at(-1);
-    if (last === undefined) return;
+  for await (const page of pages) {
     const all = page.map((stored) => ({ ...decodeStored(stored), copySequence: stored.seq }));
     const copies = all.filter(({ message }) => message.createdAt > createdAfter);
     isOld &&= copies.length === 0;
     if (isOld) {
       const newestAt = Math.max(...all.map(({ message }) => message.createdAt));
-      marks.pass(box, { sequence: last.seq, newestAt });
+      const sequence = Math.max(...all.map(({ copySequence }) => copySequence));
+      marks.pass(box, { sequence, newestAt });
     }
     const ids = copies.map(({ message }) => message.messageId);
     const records = await recordsOf(nats, box, ids);
@@ -78,34 +77,7 @@ async function* unsettledCopies(
       const known = records.get(copy.message.messageId) ?? noRecords;
       if (!isSettled(known)) yield { ...copy, known };
     }
-    if (last.pending === 0) return;
-    fromSequence = last.seq + 1;
   }
-}
-
-/** A page of copies; the last one also has what a replica that lags behind its leader does not know yet. */
-async function copiesFrom(
-  nats: Nats,
-  box: Mailbox,
-  { fromSequence, seen }: { readonly fromSequence: number; readonly seen: ReadonlySet<string> },
-): Promise<readonly StoredMsg[]> {
-  const filter = subjects.mailbox(box);
-  const page = await batch(nats, streams.messages, {
-    filter,
-    fromSequence,
-    maxMessages: pageMessages,
-    maxBytes: pageBytes,
-  });
-  const last = page.at(-1);
-  if (!nats.isClustered || (last !== undefined && last.pending > 0)) return page;
-  const known = new Set([...seen, ...page.map(({ subject }) => subject)]);
-  const listed = await subjectsIn(nats, streams.messages, filter);
-  const missing = listed.filter((subject) => !known.has(subject));
-  const found = await Promise.all(
-    missing.map((subject) => leaderMessage(nats, streams.messages, subject)),
-  );
-  const newer = found.filter((copy) => copy !== undefined).filter(({ seq }) => seq >= fromSequence);
-  return [...page, ...newer].toSorted((a, b) => a.seq - b.seq);
 }
 
 interface PolledCopy {
