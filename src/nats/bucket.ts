@@ -5,7 +5,8 @@ import { brokerUnavailable } from "../domain/errors.ts";
 import type { Nats } from "./connection.ts";
 import { decodeRecord, encodeRecord } from "./json.ts";
 import { publishExpected } from "./publishing.ts";
-import { lastMessages, leaderMessage, leaderMessages } from "./reading.ts";
+import { lastMessages, leaderMessage } from "./reading.ts";
+import { leaderMessages } from "./sure-reading.ts";
 
 export interface Entry<T> {
   readonly key: string;

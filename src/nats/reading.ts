@@ -1,5 +1,5 @@
-import type { StoredMsg } from "@nats-io/jetstream";
 import { errors } from "@nats-io/transport-node";
+import type { StoredMsg } from "@nats-io/jetstream";
 import { callBudgetMs } from "../domain/call-budget.ts";
 import type { Nats } from "./connection.ts";
 import { isMessageGone, isNothingFound, isTooManyResults } from "./errors.ts";
@@ -8,6 +8,7 @@ import { isMessageGone, isNothingFound, isTooManyResults } from "./errors.ts";
 const answerMs = callBudgetMs + 100;
 /** Messages read at a time where the server refuses to give all in one answer. */
 const pageMessages = 500;
+const pageBytes = 8_388_608;
 
 interface BatchQuery {
   readonly filter: string;
@@ -34,7 +35,7 @@ export async function lastMessages(
     if (!isTooManyResults(error)) throw error;
     const found: StoredMsg[] = [];
     for (const filter of filters) {
-      for await (const message of allMessages(nats, stream, { filter })) found.push(message);
+      for await (const page of pages(nats, stream, { filter })) found.push(...page);
     }
     return found.toSorted((a, b) => a.seq - b.seq);
   }
@@ -55,24 +56,29 @@ export function batch(
   }));
 }
 
-/** All messages that match, in order, read page by page. */
-export async function* allMessages(
+export interface PagesQuery {
+  readonly filter: string;
+  /** First sequence to look at; default 1. */
+  readonly from?: number;
+  /** Read at a time. Default: 500 messages, 8 MiB. */
+  readonly maxMessages?: number;
+  readonly maxBytes?: number;
+}
+
+/** All messages that match, in order, page by page. */
+export async function* pages(
   nats: Nats,
   stream: string,
-  { filter, from = 1 }: { readonly filter: string; readonly from?: number },
-): AsyncGenerator<StoredMsg> {
-  let next = from;
+  { filter, from = 1, maxMessages = pageMessages, maxBytes = pageBytes }: PagesQuery,
+): AsyncGenerator<readonly StoredMsg[]> {
+  let fromSequence = from;
   for (;;) {
-    const page = await batch(nats, stream, {
-      filter,
-      fromSequence: next,
-      maxMessages: pageMessages,
-      maxBytes: 8_388_608,
-    });
-    yield* page;
+    const page = await batch(nats, stream, { filter, fromSequence, maxMessages, maxBytes });
     const last = page.at(-1);
-    if (last === undefined || last.pending === 0) return;
-    next = last.seq + 1;
+    if (last === undefined) return;
+    yield page;
+    if (last.pending === 0) return;
+    fromSequence = last.seq + 1;
   }
 }
 
@@ -134,20 +140,7 @@ function direct(
   });
 }
 
-/** As {@link lastMessages} for one filter, and sure to see everything acknowledged before the call, on a cluster too. */
-export async function leaderMessages(
-  nats: Nats,
-  stream: string,
-  filter: string,
-): Promise<readonly StoredMsg[]> {
-  // A stream that is not replicated answers direct reads from the one place it has.
-  if (!nats.isClustered) return lastMessages(nats, stream, [filter]);
-  const subjects = await subjectsIn(nats, stream, filter);
-  const found = await Promise.all(subjects.map((subject) => leaderMessage(nats, stream, subject)));
-  return found.filter((message) => message !== undefined).toSorted((a, b) => a.seq - b.seq);
-}
-
-/** The newest message of one subject, from the leader. */
+/** The newest message of one subject, or of all that match, from the leader. */
 export async function leaderMessage(
   nats: Nats,
   stream: string,

@@ -8,7 +8,8 @@ import type { Nats } from "../connection.ts";
 import { isWrongLastSequence } from "../errors.ts";
 import { openEventFeed, type EventFeed } from "./event-feed.ts";
 import { decodeRecord, encodeRecord } from "../json.ts";
-import { allMessages, lastMessages, lastSequence, leaderMessage } from "../reading.ts";
+import { lastSequence, leaderMessage } from "../reading.ts";
+import { allMessages, freshMessages } from "../sure-reading.ts";
 import { streams, subjects } from "../subjects.ts";
 
 interface EventRecord {
@@ -137,13 +138,17 @@ interface SessionsQuery {
   readonly upTo: number;
 }
 
-async function ofSessions(query: SessionsQuery): Promise<readonly StoredEvent[]> {
-  const { nats, feed, sessionIds, upTo } = query;
+async function ofSessions({
+  nats,
+  feed,
+  sessionIds,
+  upTo,
+}: SessionsQuery): Promise<readonly StoredEvent[]> {
   const wanted = new Set(sessionIds);
   const recent = feed.recent();
   const found = new Map<number, StoredEvent>();
   const filters = sessionIds.map((sessionId) => subjects.eventsOfSession(sessionId));
-  for (const message of await lastMessages(nats, streams.events, filters)) {
+  for (const message of await freshMessages(nats, streams.events, filters)) {
     if (message.seq <= upTo) found.set(message.seq, decode(message.data, message.seq));
   }
   for (const event of recent.events) {

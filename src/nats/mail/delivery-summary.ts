@@ -2,7 +2,8 @@ import { deflateRawSync, inflateRawSync } from "node:zlib";
 import type { StoredMsg } from "@nats-io/jetstream";
 import type { DeliveryRecords } from "../../domain/messages/message.ts";
 import type { Nats } from "../connection.ts";
-import { lastMessages, leaderMessage, leaderMessages } from "../reading.ts";
+import { lastMessages, leaderMessage } from "../reading.ts";
+import { leaderMessages } from "../sure-reading.ts";
 import { parseDeliverySubject, streams, subjects } from "../subjects.ts";
 import { foldRecords, type FoldedRecords } from "./delivery-codec.ts";
 

@@ -8,7 +8,8 @@ import { createLease } from "../lease.ts";
 import { unsettledIds } from "./mailbox-records.ts";
 import { startPeriodic } from "../periodic.ts";
 import { publishExpected } from "../publishing.ts";
-import { allMessages, subjectsIn } from "../reading.ts";
+import { subjectsIn } from "../reading.ts";
+import { allMessages } from "../sure-reading.ts";
 import { buckets, parseMessageSubject, streams, subjects } from "../subjects.ts";
 import {
   foldSession,

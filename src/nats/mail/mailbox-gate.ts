@@ -106,7 +106,7 @@ export function createMailboxGate(options: MailboxGateOptions): MailboxGate {
     },
     async *rest() {
       const pages = mailboxPages(nats, box, {
-        fromSequence: window.highestSequence + 1,
+        from: window.highestSequence + 1,
         maxMessages: recordsPerRead,
         maxBytes: Math.max(1, maxRestBytes - options.bufferBytes),
       });

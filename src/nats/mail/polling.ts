@@ -55,9 +55,8 @@ async function* unsettledCopies(
   box: Mailbox,
   createdAfter: number,
 ): AsyncGenerator<PolledCopy> {
-  const fromSequence = marks.firstSequence(box, createdAfter);
   const pages = mailboxPages(nats, box, {
-    fromSequence,
+    from: marks.firstSequence(box, createdAfter),
     maxMessages: pageMessages,
     maxBytes: pageBytes,
   });

@@ -3,7 +3,8 @@ import type { SessionRecord } from "../../domain/sessions/session.ts";
 import { openBucket } from "../bucket.ts";
 import type { Nats } from "../connection.ts";
 import { decodeRecord } from "../json.ts";
-import { batch, lastSequence } from "../reading.ts";
+import { lastSequence } from "../reading.ts";
+import { allMessages } from "../sure-reading.ts";
 import { buckets } from "../subjects.ts";
 
 const stream = `KV_${buckets.keys}`;
@@ -33,22 +34,18 @@ export function openKeptSessions(nats: Nats): Pick<SessionStore, "keep" | "kept"
   };
 }
 
-/** Those with `from <= place < before`, in order. One request may bring less than there is. */
+/** Those with `from <= place < before`, in order. */
 async function between(nats: Nats, from: number, before: number): Promise<KeptSession[]> {
   const found: KeptSession[] = [];
-  let next = from;
-  while (next < before) {
-    const piece = await batch(nats, stream, {
-      filter: `$KV.${buckets.keys}.>`,
-      fromSequence: next,
-      maxMessages: before - next,
-    });
-    for (const { seq, data } of piece) {
-      if (seq < before) found.push({ record: decodeRecord<SessionRecord>(data), place: seq });
-    }
-    const last = piece.at(-1);
-    if (last === undefined || last.pending === 0) break;
-    next = last.seq + 1;
+  const filter = `$KV.${buckets.keys}.>`;
+  for await (const { seq, data } of allMessages(nats, stream, {
+    filter,
+    from,
+    maxMessages: before - from,
+  })) {
+    if (seq < before) found.push({ record: decodeRecord<SessionRecord>(data), place: seq });
+    // Not one more, or another page would be read for it.
+    if (seq >= before - 1) break;
   }
   return found;
 }
