@@ -16,10 +16,13 @@ import { createVault } from "../domain/secrets/vault.ts";
 import { createCoordinator, type Coordinator } from "../domain/sessions/coordinator.ts";
 import { createSessionEndings } from "../domain/sessions/session-endings.ts";
 import { seatOf, type SessionRecord } from "../domain/sessions/session.ts";
+import { startAftercare } from "../nats/aftercare.ts";
 import type { Nats } from "../nats/connection.ts";
+import { forgetBeforeEnd } from "../nats/events/ended-events.ts";
 import { forgetMail, hasMail } from "../nats/mail/forget.ts";
 import { openMail, type Mail } from "../nats/mail/mail.ts";
 import type { SettledCopy } from "../nats/mail/settler.ts";
+import type { EndedSession } from "../nats/session-ends.ts";
 import type { StoreRoom } from "../nats/store-room.ts";
 import type { Messaging } from "../rpc/messages.ts";
 import type { Logger } from "../telemetry/logger.ts";
@@ -113,8 +116,9 @@ function createMessaging(
   partyStreams: PartyStreams,
   resources: AsyncDisposableStack,
 ): Messaging {
-  const { stores, settings, clock } = options;
+  const { nats, stores, settings, clock } = options;
   const { sessions } = stores;
+  const ends = sessionEnds(sessions, clock);
   const creationClock = createCreationClock();
   const mail: Mail = resources.use(
     openMail({
@@ -125,9 +129,11 @@ function createMessaging(
       roster: async (sessionId) =>
         (await recordOf(sessions, sessionId))?.parties.map(({ partyId }) => partyId),
       tellFailure: (copy) => tellFailure(stores, copy),
-      ends: sessionEnds(sessions, clock),
+      ends,
     }),
   );
+  const steps = [mail.fold, (ended: EndedSession) => forgetBeforeEnd(nats, ended)];
+  resources.use(startAftercare({ ...options, ends, steps }));
   const endings = resources.use(createSessionEndings(sessions, clock));
   const common = { ...mail, sessions, clock };
   return {

@@ -2,7 +2,7 @@ import type { Clock } from "../domain/clock.ts";
 import { isForgotten } from "../domain/sessions/session-access.ts";
 import type { SessionStore } from "../domain/sessions/session-ports.ts";
 import { endedAt, isTerminal } from "../domain/sessions/session.ts";
-import type { SessionEnds } from "../nats/mail/session-ends.ts";
+import type { SessionEnds } from "../nats/session-ends.ts";
 
 /** The ends of sessions, as the session store has them. */
 export function sessionEnds(

@@ -20,8 +20,10 @@ export type FaultName =
   | "router paused"
   | "routers restarted in turn"
   | "broker killed"
-  | "leader killed"
-  | "follower killed";
+  | `${ClusterRole} ${"killed" | "paused"}`;
+
+const clusterRoles = ["leader", "follower"] as const;
+type ClusterRole = (typeof clusterRoles)[number];
 
 /** Real processes that are killed and come back. */
 export interface Deployment extends AsyncDisposable {
@@ -40,6 +42,8 @@ const readyMs = 30_000;
 const minReadyMs = 2_000;
 const mostAwayMs = 600;
 const mostBrokerAwayMs = 4_000;
+/** Of a server of the cluster: longer than the others take to elect another leader. */
+const pauseMs = 20_000;
 
 export interface DeploymentOptions {
   /** Settings of every router, as on the command line. */
@@ -149,19 +153,28 @@ function sharedBrokerFaults(nats: NatsTestServer, options: DeploymentOptions): F
 }
 
 function clusterFaults(cluster: NatsCluster, options: DeploymentOptions): Faults {
-  const kill = async (what: "leader killed" | "follower killed"): Promise<void> => {
-    const name =
-      what === "leader killed"
-        ? await cluster.leaderOf(streams.messages)
-        : await merelyFollowing(cluster);
-    await options.recorder.fault({ what, losesNewest: false }, () => cluster.kill(name));
+  const { recorder } = options;
+  const nameOf = (role: ClusterRole): Promise<string> =>
+    role === "leader" ? cluster.leaderOf(streams.messages) : merelyFollowing(cluster);
+  const kill = async (role: ClusterRole): Promise<void> => {
+    const name = await nameOf(role);
+    const about = { what: `${role} killed`, losesNewest: false };
+    await recorder.fault(about, () => cluster.kill(name));
     await stayAway(options);
     await cluster.restart(name);
   };
-  return [
-    ["leader killed", () => kill("leader killed")],
-    ["follower killed", () => kill("follower killed")],
-  ];
+  const pause = async (role: ClusterRole): Promise<void> => {
+    const name = await nameOf(role);
+    await recorder.fault({ what: `${role} paused`, losesNewest: false }, async () => {
+      cluster.pause(name);
+      await sleep(pauseMs);
+      cluster.resume(name);
+    });
+  };
+  return clusterRoles.flatMap((role) => [
+    [`${role} killed`, () => kill(role)],
+    [`${role} paused`, () => pause(role)],
+  ]);
 }
 
 /**

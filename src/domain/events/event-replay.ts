@@ -1,8 +1,7 @@
-import { isTerminal, type SessionStatus } from "../sessions/session.ts";
 import type { PartySessions } from "../parties/party.ts";
 import type { EventStore, StoredEvent } from "./event-ports.ts";
 import { readOn, untilAnswered } from "./patience.ts";
-import type { SessionEvent } from "./session-event.ts";
+import { isTerminalType, type SessionEvent } from "./session-event.ts";
 
 /** Stored events up to a sequence that a stream begins with, in order; not yet filtered by party and type. */
 export type Replay = (
@@ -41,9 +40,4 @@ export async function replayOf(
         : await untilAnswered(signal, () => store.ofSessions(sessionIds, upTo));
     for await (const stored of events ?? []) if (isMissed(stored.event)) yield stored;
   };
-}
-
-function isTerminalType(eventType: string): boolean {
-  const status = eventType.replace(/^session_/, "");
-  return eventType !== status && isTerminal(status as SessionStatus);
 }

@@ -1,5 +1,10 @@
 import { createHash } from "node:crypto";
-import type { SessionRecord, Transition } from "../sessions/session.ts";
+import {
+  isTerminal,
+  type SessionRecord,
+  type SessionStatus,
+  type Transition,
+} from "../sessions/session.ts";
 
 /** An event as it is stored: without secrets. Tokens and the lent share are put into a party's copy when it is read. */
 export interface SessionEvent {
@@ -62,6 +67,12 @@ export function messageFailedEvent(
     createdAt: failure.at,
     expiresAt: record.expiresAt,
   };
+}
+
+/** Whether an event of this type tells of the end of its session. */
+export function isTerminalType(eventType: string): boolean {
+  const status = eventType.replace(/^session_/, "");
+  return eventType !== status && isTerminal(status as SessionStatus);
 }
 
 function derivedEventId(sessionId: string, transition: Transition): string {

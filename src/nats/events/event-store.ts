@@ -7,22 +7,18 @@ import { ttlOf, untilHeld } from "../bucket.ts";
 import type { Nats } from "../connection.ts";
 import { isWrongLastSequence } from "../errors.ts";
 import { openEventFeed, type EventFeed } from "./event-feed.ts";
-import { decodeRecord, encodeRecord } from "../json.ts";
+import { decodeEvent, type EventRecord } from "./event-record.ts";
+import { encodeRecord } from "../json.ts";
 import { lastSequence, leaderMessage } from "../reading.ts";
 import { allMessages, freshMessages } from "../sure-reading.ts";
 import { streams, subjects } from "../subjects.ts";
-
-interface EventRecord {
-  readonly event: SessionEvent;
-  readonly contentHash: string;
-}
 
 /** Opens the event stream and begins to follow it. */
 export async function openEventStore(
   nats: Nats,
   { logger }: { readonly logger: Logger },
 ): Promise<EventStore & AsyncDisposable> {
-  const feed = await openEventFeed(nats, { decode, logger });
+  const feed = await openEventFeed(nats, { decode: decodeEvent, logger });
   return {
     async append(event, contentHash) {
       const { known } = await untilHeld("storing an event", async () => {
@@ -49,10 +45,6 @@ export async function openEventStore(
     },
     [Symbol.asyncDispose]: () => feed[Symbol.asyncDispose](),
   };
-}
-
-function decode(data: Uint8Array, sequence: number): StoredEvent {
-  return { ...decodeRecord<EventRecord>(data), sequence };
 }
 
 /**
@@ -86,7 +78,7 @@ async function publish(nats: Nats, record: EventRecord, ttlMs: number): Promise<
 
 async function newest(nats: Nats, subject: string): Promise<StoredEvent | undefined> {
   const message = await leaderMessage(nats, streams.events, subject);
-  return message === undefined ? undefined : decode(message.data, message.seq);
+  return message === undefined ? undefined : decodeEvent(message.data, message.seq);
 }
 
 /** An event outlives its session by the retention; one of no session may claim no more than the longest session. */
@@ -127,7 +119,7 @@ async function* stored(nats: Nats, filter: string, range: Range): AsyncGenerator
     from: range.after + 1,
   })) {
     if (message.seq > range.upTo) return;
-    yield decode(message.data, message.seq);
+    yield decodeEvent(message.data, message.seq);
   }
 }
 
@@ -149,7 +141,7 @@ async function ofSessions({
   const found = new Map<number, StoredEvent>();
   const filters = sessionIds.map((sessionId) => subjects.eventsOfSession(sessionId));
   for (const message of await freshMessages(nats, streams.events, filters)) {
-    if (message.seq <= upTo) found.set(message.seq, decode(message.data, message.seq));
+    if (message.seq <= upTo) found.set(message.seq, decodeEvent(message.data, message.seq));
   }
   for (const event of recent.events) {
     const isWanted = event.sequence <= upTo && wanted.has(event.event.sessionId);

@@ -16,7 +16,7 @@ import type { MailboxNotes } from "./mailbox-notes.ts";
 import { decodeStored } from "./message-codec.ts";
 import { publishExpected } from "../publishing.ts";
 import { leaderMessage } from "../reading.ts";
-import type { SessionEnds } from "./session-ends.ts";
+import type { SessionEnds } from "../session-ends.ts";
 import type { Settler } from "./settler.ts";
 import { streams, subjects, type DeliveryState } from "../subjects.ts";
 

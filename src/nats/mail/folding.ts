@@ -1,16 +1,11 @@
 import type { StoredMsg } from "@nats-io/jetstream";
-import { isRouterError } from "../../domain/errors.ts";
-import { retentionMs } from "../../domain/sessions/session.ts";
-import type { Logger } from "../../telemetry/logger.ts";
-import { openBucket, ttlOf } from "../bucket.ts";
+import { ttlOf } from "../bucket.ts";
 import type { Nats } from "../connection.ts";
-import { createLease } from "../lease.ts";
 import { unsettledIds } from "./mailbox-records.ts";
-import { startPeriodic } from "../periodic.ts";
 import { publishExpected } from "../publishing.ts";
 import { subjectsIn } from "../reading.ts";
 import { allMessages } from "../sure-reading.ts";
-import { buckets, parseMessageSubject, streams, subjects } from "../subjects.ts";
+import { parseMessageSubject, streams, subjects } from "../subjects.ts";
 import {
   foldSession,
   isSummary,
@@ -19,28 +14,15 @@ import {
   textOf,
   type SessionRecords,
 } from "./delivery-summary.ts";
-import type { EndedSession, SessionEnds } from "./session-ends.ts";
 import type { Settler } from "./settler.ts";
 
 export interface FoldingOptions {
   readonly nats: Nats;
   readonly settler: Pick<Settler, "add">;
-  readonly ends: SessionEnds;
-  readonly logger: Logger;
-  readonly instanceId: string;
 }
 
-const tickMs = 2_000;
-const leaseTtlMs = 10_000;
-const renewLeaseMs = 2_000;
-/** So long after a session's end late acknowledgements have come, and settled copies have gone; in milliseconds. */
-const foldAfterMs = 30_000;
-/** What is about to be forgotten is not folded any more, so that no summary comes after that. */
-const foldWithinMs = retentionMs - 3_600_000;
 /** How soon it is looked again whether settled copies have gone, in milliseconds. */
 const settlingMs = 20_000;
-/** A session that could not be folded is tried again after this, in milliseconds. */
-const failureMs = 600_000;
 /**
  * A summary must be this old before the records go that it has, in milliseconds: a power failure may take the last two
  * minutes of what was written to an async stream, and must not take the summary alone.
@@ -51,72 +33,13 @@ const maxSummaryBytes = 524_288;
 const maxRecords = 50_000;
 
 /**
- * Folds the delivery records of ended sessions into one each: they answer for 24 hours, and a nats-server holds about
- * half a kilobyte of memory for every record. One instance at a time does it.
+ * The next step of folding the delivery records of a session that has ended into one: they answer for 24 hours, and a
+ * nats-server holds about half a kilobyte of memory for every record. Resolves with the milliseconds after which another
+ * step is due, or `undefined` when there is none. A summary is never replaced but by one that has all that it has, and
+ * records go only when the summary has them.
  */
-export function startFolding(options: FoldingOptions): AsyncDisposable {
-  const { nats, ends, logger, instanceId } = options;
-  const bucket = openBucket<{ readonly instanceId: string }>(nats, buckets.presence);
-  const lease = createLease({ bucket, name: "fold", instanceId, ttlMs: leaseTtlMs });
-  const stopping = new AbortController();
-  /** When each session is to be looked at, in Unix milliseconds; who does not hold the lease keeps no such list. */
-  const looks = new Map<string, number>();
-  let isHolder = false;
-  const note = ({ sessionId, endedAt }: EndedSession): void => {
-    const nowMs = nats.clock.nowMs();
-    if (nowMs < endedAt + foldWithinMs) looks.set(sessionId, endedAt + foldAfterMs);
-  };
-  const offEnd = ends.onEnd((ended) => {
-    if (isHolder) note(ended);
-  });
-  const hold = async (): Promise<boolean> => {
-    const wasHolder = isHolder;
-    isHolder = await lease.hold();
-    if (!isHolder) looks.clear();
-    else if (!wasHolder) for (const ended of ends.all()) note(ended);
-    return isHolder;
-  };
-  const look = async (sessionId: string): Promise<void> => {
-    const againMs = await foldOnce(options, sessionId).catch((error: unknown) => {
-      if (isRouterError(error, "BROKER_UNAVAILABLE")) throw error;
-      logger.warn({ sessionId, err: error }, "the records of a session could not be folded");
-      return failureMs;
-    });
-    if (againMs === undefined) looks.delete(sessionId);
-    else looks.set(sessionId, nats.clock.nowMs() + againMs);
-  };
-  const tick = async (): Promise<void> => {
-    if (!(await hold())) return;
-    let heldAt = performance.now();
-    const nowMs = nats.clock.nowMs();
-    for (const [sessionId] of [...looks].filter(([, at]) => at <= nowMs)) {
-      if (stopping.signal.aborted) return;
-      if (performance.now() - heldAt > renewLeaseMs) {
-        if (!(await hold())) return;
-        heldAt = performance.now();
-      }
-      await look(sessionId);
-    }
-  };
-  const what = "folding the records of ended sessions";
-  const periodic = startPeriodic(tick, { intervalMs: tickMs, what, logger });
-  return {
-    async [Symbol.asyncDispose]() {
-      stopping.abort();
-      offEnd();
-      await periodic[Symbol.asyncDispose]();
-      if (isHolder && nats.isConnected()) await lease.release().catch(() => undefined);
-    },
-  };
-}
-
-/**
- * The next step of folding a session that has ended; resolves with the milliseconds after which another is due, or
- * `undefined` when there is none. Any step may be the last of an instance, and several instances may be at it: a summary
- * is never replaced but by one that has all that it has, and records go only when the summary has them.
- */
-export async function foldOnce(
-  { nats, settler }: Pick<FoldingOptions, "nats" | "settler">,
+export async function foldRecordsOf(
+  { nats, settler }: FoldingOptions,
   sessionId: string,
 ): Promise<number | undefined> {
   if (await awaitSettler({ nats, settler }, sessionId)) return settlingMs;
@@ -164,7 +87,7 @@ async function storedOf(nats: Nats, sessionId: string): Promise<readonly StoredM
 
 /** A copy that a record settles goes first: without that record it would stay. True where there is one. */
 async function awaitSettler(
-  { nats, settler }: Pick<FoldingOptions, "nats" | "settler">,
+  { nats, settler }: FoldingOptions,
   sessionId: string,
 ): Promise<boolean> {
   const subjectsOfCopies = await subjectsIn(

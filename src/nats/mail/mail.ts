@@ -7,17 +7,18 @@ import type {
 } from "../../domain/messages/message-ports.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { Nats } from "../connection.ts";
+import type { AftercareStep } from "../aftercare.ts";
+import type { SessionEnds } from "../session-ends.ts";
 import type { StoreRoom } from "../store-room.ts";
 import { createDeliveryLog } from "./delivery-log.ts";
 import { createFactsCache } from "./facts-cache.ts";
 import { createFanOut } from "./fan-out.ts";
-import { startFolding } from "./folding.ts";
+import { foldRecordsOf } from "./folding.ts";
 import { createMailboxMeter } from "./mailbox-meter.ts";
 import { createMailboxNotes } from "./mailbox-notes.ts";
 import { createMailboxes } from "./mailboxes.ts";
 import { createMessageStore } from "./message-store.ts";
 import { createSettler, type SettledCopy } from "./settler.ts";
-import type { SessionEnds } from "./session-ends.ts";
 import { startSweep } from "./sweep.ts";
 
 /** The ports of the message rules, all on one connection. */
@@ -26,6 +27,8 @@ export interface Mail extends AsyncDisposable {
   readonly log: DeliveryLog;
   readonly meter: MailboxMeter;
   readonly mailboxes: Mailboxes;
+  /** For sessions that have ended: makes their delivery records one. */
+  readonly fold: AftercareStep;
 }
 
 export interface MailOptions {
@@ -40,7 +43,7 @@ export interface MailOptions {
   readonly room: StoreRoom;
   /** Party ids of a session in roster order; `undefined` when the session is not known any more. */
   readonly roster: (sessionId: string) => Promise<readonly string[] | undefined>;
-  readonly ends: SessionEnds;
+  readonly ends: Pick<SessionEnds, "mayHaveEnded">;
   /** Makes sure that the sender has been told, before a copy that failed for good is deleted. */
   readonly tellFailure: (copy: SettledCopy) => Promise<void>;
 }
@@ -65,7 +68,6 @@ export function openMail(options: MailOptions): Mail {
     }),
   );
   resources.use(startSweep({ ...options, fanOut, settler }));
-  resources.use(startFolding({ ...options, settler }));
   const shared = { ...options, facts, notes, settler, fanOut };
   const mailboxes = resources.use(
     createMailboxes({
@@ -82,6 +84,7 @@ export function openMail(options: MailOptions): Mail {
       maxBytes: options.mailboxMaxBytes,
     }),
     mailboxes,
+    fold: ({ sessionId }) => foldRecordsOf({ nats, settler }, sessionId),
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };
 }

@@ -5,6 +5,7 @@ import type { Nats } from "../connection.ts";
 import { foldRecords } from "./delivery-codec.ts";
 import { deleteMessage } from "../deleting.ts";
 import { lastMessages, leaderMessage } from "../reading.ts";
+import { createTurns } from "./turns.ts";
 import { parseDeliverySubject, streams, subjects } from "../subjects.ts";
 
 /** Deletes copies that are settled, in the background. */
@@ -33,6 +34,8 @@ const minRecordAgeMs = 1_000;
 const tickMs = 250;
 const messagesPerRead = 32;
 const maxDeletesInFlight = 64;
+/** Reads under way at once: one after the other could not keep up where the broker is slow to answer. */
+const readsInFlight = 4;
 /** Beyond this the sweep finds what is left. */
 const maxQueued = 200_000;
 
@@ -72,7 +75,8 @@ export function createSettler(options: SettlerOptions): Settler {
     return taken;
   };
 
-  const run = async (): Promise<void> => {
+  const deletes = createTurns(maxDeletesInFlight);
+  const work = async (): Promise<void> => {
     for (;;) {
       const due = takeDue();
       if (due.size === 0) return;
@@ -83,8 +87,11 @@ export function createSettler(options: SettlerOptions): Settler {
         return undefined;
       });
       if (copies === undefined) return;
-      await Promise.all(copies.map(remove));
+      await Promise.all(copies.map((copy) => deletes.take(() => remove(copy))));
     }
+  };
+  const run = async (): Promise<void> => {
+    await Promise.all(Array.from({ length: readsInFlight }, work));
   };
 
   const remove = async (copy: SettledCopy): Promise<void> => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Nats } from "../../../src/nats/connection.ts";
 import { readDeliveries } from "../../../src/nats/mail/delivery-summary.ts";
-import { foldOnce } from "../../../src/nats/mail/folding.ts";
+import { foldRecordsOf } from "../../../src/nats/mail/folding.ts";
 import { provision } from "../../../src/nats/provisioning.ts";
 import { subjectsIn } from "../../../src/nats/reading.ts";
 import { streams, subjects } from "../../../src/nats/subjects.ts";
@@ -15,7 +15,7 @@ const laterMs = 200_000;
 async function fold(nats: Nats, sessionId: string): Promise<void> {
   const later = { ...nats, clock: { nowMs: () => Date.now() + laterMs } };
   const settler = { add: () => undefined };
-  while ((await foldOnce({ nats: later, settler }, sessionId)) !== undefined);
+  while ((await foldRecordsOf({ nats: later, settler }, sessionId)) !== undefined);
 }
 
 describe("delivery records on a cluster of three", () => {

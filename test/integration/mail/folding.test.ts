@@ -10,7 +10,7 @@ import type { OutgoingMessage } from "../../../src/domain/messages/message.ts";
 import type { SessionStore } from "../../../src/domain/sessions/session-ports.ts";
 import { retentionMs, type SessionRecord } from "../../../src/domain/sessions/session.ts";
 import { factsOf } from "../../../src/domain/messages/routing.ts";
-import { foldOnce } from "../../../src/nats/mail/folding.ts";
+import { foldRecordsOf } from "../../../src/nats/mail/folding.ts";
 import { forgetMail, hasMail } from "../../../src/nats/mail/forget.ts";
 import { encodeRecord } from "../../../src/nats/json.ts";
 import type { Nats } from "../../../src/nats/connection.ts";
@@ -47,7 +47,7 @@ const nobody = { add: () => undefined };
 
 /** Takes the next step of folding the session as an instance does, now or some minutes later. */
 function step(nats: Nats, sessionId: string): Promise<number | undefined> {
-  return foldOnce({ nats, settler: nobody }, sessionId);
+  return foldRecordsOf({ nats, settler: nobody }, sessionId);
 }
 
 /** Folds the session to the end. */
@@ -288,7 +288,7 @@ describe("the records of a session that has ended", () => {
     await leaveRecord(room.nats, message, { partyId: "b", state: "ack" });
     const added: string[] = [];
     const settler = { add: ({ partyId }: { partyId: string }) => void added.push(partyId) };
-    await foldOnce({ nats: later(room.nats), settler }, sessionId);
+    await foldRecordsOf({ nats: later(room.nats), settler }, sessionId);
     assert.deepEqual(added, ["b"]);
     assert.equal((await recordsIn(room.nats, sessionId)).length, 1);
     await room.nats.jsm.streams.purge(streams.messages, {

@@ -5,7 +5,7 @@ import type { Mailbox, Message, OutgoingMessage } from "../../../src/domain/mess
 import { connectNats, type Nats } from "../../../src/nats/connection.ts";
 import { openMail, type Mail } from "../../../src/nats/mail/mail.ts";
 import { copyHeaders } from "../../../src/nats/mail/message-codec.ts";
-import type { SessionEnds } from "../../../src/nats/mail/session-ends.ts";
+import type { SessionEnds } from "../../../src/nats/session-ends.ts";
 import type { SettledCopy } from "../../../src/nats/mail/settler.ts";
 import { provision } from "../../../src/nats/provisioning.ts";
 import { subjectsIn } from "../../../src/nats/reading.ts";

@@ -1,4 +1,4 @@
-/** What the mail knows of the ends of sessions. */
+/** What the stores know of the ends of sessions. */
 export interface SessionEnds {
   /** Whether the session may have ended, as last heard; true as well where nothing is known of it. */
   mayHaveEnded(sessionId: string): boolean;
