@@ -1,7 +1,7 @@
 import type { Clock } from "../domain/clock.ts";
 import { isForgotten } from "../domain/sessions/session-access.ts";
 import type { SessionStore } from "../domain/sessions/session-ports.ts";
-import { endedAt, isTerminal } from "../domain/sessions/session.ts";
+import { endedAt, isTerminal, type SessionRecord } from "../domain/sessions/session.ts";
 import type { SessionEnds } from "../nats/session-ends.ts";
 
 /** The ends of sessions, as the session store has them. */
@@ -17,13 +17,18 @@ export function sessionEnds(
     *all() {
       const nowMs = clock.nowMs();
       for (const { record } of sessions.all()) {
-        if (!isTerminal(record.status) || isForgotten(record, nowMs)) continue;
+        if (!isOver(record) || isForgotten(record, nowMs)) continue;
         yield { sessionId: record.sessionId, endedAt: record.endedAt };
       }
     },
     onEnd: (listener) =>
       sessions.onChange(({ record }) => {
-        if (isTerminal(record.status)) listener(record);
+        if (isOver(record)) listener(record);
       }),
   };
+}
+
+/** Whether the session has ended, and its events, which say so, are stored. */
+function isOver({ status, publishedCount, transitions }: SessionRecord): boolean {
+  return isTerminal(status) && publishedCount === transitions.length;
 }
