@@ -5,6 +5,7 @@ import type { Nats } from "../connection.ts";
 import { foldRecords } from "./delivery-codec.ts";
 import { deleteMessage } from "../deleting.ts";
 import { lastMessages, leaderMessage } from "../reading.ts";
+import { createDueQueue, messageKey, type DueByMessage } from "./due-queue.ts";
 import { createTurns } from "./turns.ts";
 import { parseDeliverySubject, streams, subjects } from "../subjects.ts";
 
@@ -29,61 +30,27 @@ export interface SettlerOptions {
   readonly prepare: (copy: SettledCopy) => Promise<void>;
 }
 
-/** A record must be this old before its copy goes, in milliseconds: the newest records of an async stream can be lost. */
-const minRecordAgeMs = 1_000;
 const tickMs = 250;
-const messagesPerRead = 32;
 const maxDeletesInFlight = 64;
 /** Reads under way at once: one after the other could not keep up where the broker is slow to answer. */
 const readsInFlight = 4;
-/** Beyond this the sweep finds what is left. */
-const maxQueued = 200_000;
-
-interface Due {
-  readonly box: Mailbox;
-  readonly messageId: string;
-  /** When its record is old enough, as `performance.now()` has it. */
-  readonly dueAt: number;
-}
 
 export function createSettler(options: SettlerOptions): Settler {
   const { nats, logger } = options;
-  const queue = new Map<string, Due>();
+  const queue = createDueQueue();
   let running: Promise<void> | undefined;
   let connectedAt = nats.clock.nowMs();
   const offReconnect = nats.onReconnect(() => (connectedAt = nats.clock.nowMs()));
 
-  const add = (box: Mailbox, messageId: string): void => {
-    const key = `${messageKey(box, messageId)}.${box.partyId}`;
-    if (queue.has(key) || queue.size >= maxQueued) return;
-    queue.set(key, { box, messageId, dueAt: performance.now() + minRecordAgeMs });
-  };
-
-  /** Takes what is due, of a few messages, oldest first; the map keeps the order of insertion. */
-  const takeDue = (): ReadonlyMap<string, readonly Due[]> => {
-    const taken = new Map<string, Due[]>();
-    let count = 0;
-    for (const [key, due] of queue) {
-      if (due.dueAt > performance.now() || count === maxDeletesInFlight) break;
-      const message = messageKey(due.box, due.messageId);
-      const others = taken.get(message) ?? [];
-      if (others.length === 0 && taken.size === messagesPerRead) break;
-      taken.set(message, [...others, due]);
-      queue.delete(key);
-      count += 1;
-    }
-    return taken;
-  };
-
   const deletes = createTurns(maxDeletesInFlight);
   const work = async (): Promise<void> => {
     for (;;) {
-      const due = takeDue();
+      const due = queue.take();
       if (due.size === 0) return;
       const all = [...due.values()].flat();
       const copies = await settledAmong(nats, due).catch((error: unknown) => {
         logger.debug({ err: error }, "settled copies could not be looked up yet");
-        for (const { box, messageId } of all) add(box, messageId);
+        for (const { box, messageId } of all) queue.add(box, messageId);
         return undefined;
       });
       if (copies === undefined) return;
@@ -102,16 +69,16 @@ export function createSettler(options: SettlerOptions): Settler {
       if (sequence !== undefined) await deleteCopy(nats, sequence);
     } catch (error) {
       logger.debug({ messageId, err: error }, "a settled copy could not be deleted yet");
-      add(box, messageId);
+      queue.add(box, messageId);
     }
   };
 
   const timer = setInterval(() => {
-    if (running !== undefined || queue.size === 0 || !nats.isConnected()) return;
+    if (running !== undefined || queue.isEmpty() || !nats.isConnected()) return;
     running = run().finally(() => (running = undefined));
   }, tickMs);
   return {
-    add,
+    add: (box, messageId) => queue.add(box, messageId),
     async [Symbol.asyncDispose]() {
       clearInterval(timer);
       offReconnect();
@@ -122,10 +89,7 @@ export function createSettler(options: SettlerOptions): Settler {
 }
 
 /** Those of the copies that a record settles, which is read again for the purpose. */
-async function settledAmong(
-  nats: Nats,
-  due: ReadonlyMap<string, readonly Due[]>,
-): Promise<readonly SettledCopy[]> {
+async function settledAmong(nats: Nats, due: DueByMessage): Promise<readonly SettledCopy[]> {
   const filters = [...due.values()].flatMap(([first]) =>
     first === undefined ? [] : [subjects.deliveriesOf(first.box.sessionId, first.messageId)],
   );
@@ -143,10 +107,6 @@ async function settledAmong(
       return [{ box, messageId, facts: all.facts, records }];
     });
   });
-}
-
-function messageKey({ sessionId }: Mailbox, messageId: string): string {
-  return `${sessionId}.${messageId}`;
 }
 
 /** Where the copy lies; `undefined`: it is gone. */
