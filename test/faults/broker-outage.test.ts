@@ -19,7 +19,7 @@ const answerMs = 3_000;
 const recoveryMs = 5_000;
 
 /** Time for each caller to be told at least once. */
-const awayMs = 6_000;
+const awayMs = 8_000;
 
 /** What a call came to, in milliseconds of this process. */
 interface Call {

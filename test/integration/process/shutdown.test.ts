@@ -18,7 +18,7 @@ import { freeze, natsServersOn, startProcess } from "./processes.ts";
 /** The limit of the semantics, in milliseconds. */
 const exitLimitMs = 10_000;
 /** Nothing is left to be waited for but what is under way, which gives up by then. */
-const frozenExitLimitMs = 3_500;
+const frozenExitLimitMs = 5_000;
 
 async function setup() {
   const router = await startRouter();
