@@ -1,5 +1,5 @@
-import { errors } from "@nats-io/transport-node";
 import type { StoredMsg } from "@nats-io/jetstream";
+import { errors } from "@nats-io/transport-node";
 import { callBudgetMs } from "../domain/call-budget.ts";
 import type { Nats } from "./connection.ts";
 import { isMessageGone, isNothingFound, isTooManyResults } from "./errors.ts";

@@ -2,8 +2,7 @@ import { deflateRawSync, inflateRawSync } from "node:zlib";
 import type { StoredMsg } from "@nats-io/jetstream";
 import type { DeliveryRecords } from "../../domain/messages/message.ts";
 import type { Nats } from "../connection.ts";
-import { lastMessages, leaderMessage } from "../reading.ts";
-import { leaderMessages } from "../sure-reading.ts";
+import { freshMessages } from "../sure-reading.ts";
 import { parseDeliverySubject, streams, subjects } from "../subjects.ts";
 import { foldRecords, type FoldedRecords } from "./delivery-codec.ts";
 
@@ -47,14 +46,8 @@ export async function readDeliveries(
   filters: readonly string[],
 ): Promise<SessionRecords> {
   const summary = subjects.deliverySummary(sessionId);
-  if (!nats.isClustered) {
-    return foldSession(await lastMessages(nats, streams.deliveries, [...filters, summary]));
-  }
-  const found = await Promise.all([
-    ...filters.map((filter) => leaderMessages(nats, streams.deliveries, filter)),
-    leaderMessage(nats, streams.deliveries, summary),
-  ]);
-  return foldSession(found.flat().filter((stored) => stored !== undefined));
+  // What is folded goes after the summary has come, so a replica that still has it says the same.
+  return foldSession(await freshMessages(nats, streams.deliveries, [...filters, summary]));
 }
 
 /** Puts records and summary of one session together. */

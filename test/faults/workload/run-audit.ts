@@ -114,15 +114,17 @@ export function everyFault(rounds: number): AuditPlan["faults"] {
 /** Resolves when every party of these sessions was brought a message that was sent after now. */
 async function flowing(recorder: Recorder, sessions: readonly AuditedSession[]): Promise<void> {
   const nowMs = recorder.now();
+  const before = recorder.entries.length;
   const waiting = new Set(
     sessions.flatMap(({ sessionId, partyIds }) =>
       partyIds.map((party) => boxKey({ sessionId, party })),
     ),
   );
   const isFlowing = (): boolean => {
-    const since = recorder.entries.filter((entry) => "startMs" in entry && entry.startMs > nowMs);
-    const sent = new Set(ofKind(since, "route").map(({ hash }) => hash));
-    for (const delivery of ofKind(recorder.entries, "delivery")) {
+    const since = recorder.entries.slice(before);
+    const routes = ofKind(since, "route").filter(({ startMs }) => startMs > nowMs);
+    const sent = new Set(routes.map(({ hash }) => hash));
+    for (const delivery of ofKind(since, "delivery")) {
       if (sent.has(delivery.hash)) waiting.delete(boxKey(delivery));
     }
     return waiting.size === 0;
