@@ -16,7 +16,7 @@ const lateMs = 2_000;
 
 describe("a ceremony in which a party is killed", () => {
   const total = roundsOf({ short: 4, long: 20 });
-  const expiresInMs = faultSettings.isLong ? 20_000 : 6_000;
+  const expiresInMs = 20_000;
   const limitMs = 60_000 + Math.ceil(total / mostAtOnce) * (expiresInMs + 30_000);
   it("ends at its expiry, once, and names who did not report", { timeout: limitMs }, async () => {
     const random = drawsOf(faultSettings.seed, "killed party");

@@ -1,4 +1,5 @@
 import { appendFileSync } from "node:fs";
+import { crowded } from "../support/crowded.ts";
 
 /** How the fault tests are to run: short unless told otherwise, as in the suite. */
 export interface FaultSettings {
@@ -31,12 +32,9 @@ export function roundsOf(lengths: { readonly short: number; readonly long: numbe
   return faultSettings.rounds ?? (faultSettings.isLong ? lengths.long : lengths.short);
 }
 
-/** In the suite, other tests share the machine, and only what is far off is a fault of ours. */
-const crowdedFactor = 3;
-
 /** The most that may be where this much was promised of a machine that does nothing else, as in a long run. */
 export function allowed(promisedMs: number): number {
-  return faultSettings.isLong ? promisedMs : crowdedFactor * promisedMs;
+  return faultSettings.isLong ? promisedMs : crowded(promisedMs);
 }
 
 /** For a failure: how to have the same draws again. */

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { SessionEvent } from "../../../gen/mpc/router/v1/message_router_pb.js";
 import { buckets, streams } from "../../../src/nats/subjects.ts";
+import { crowded } from "../../support/crowded.ts";
 import { startTestRouter } from "../../support/fleet.ts";
 import { startNatsCluster, type NatsCluster } from "../../support/nats-cluster.ts";
 import type { Reader } from "../../support/sessions.ts";
@@ -63,6 +64,9 @@ function firsts(reader: Reader<SessionEvent>): readonly string[] {
   return [...new Set(reader.items.map(({ eventId }) => eventId))];
 }
 
+/** Two elections of nats-server, as the votes of the first may be split. */
+const electedMs = 20_000;
+
 describe("event streams on a cluster", () => {
   it("go on, without a gap and in order, when any server dies", async (test) => {
     await using env = await setup();
@@ -90,19 +94,16 @@ describe("event streams on a cluster", () => {
     // First one that leads nothing: the others may have to lead when their turn comes.
     for (const name of names.toSorted((a) => (atFirst.includes(a) ? 1 : -1))) {
       const leaders = await leaderNames();
-      const limitMs = leaders.includes(name) ? 10_000 : 2_000;
+      const isLeader = leaders.includes(name);
+      const limitMs = isLeader ? electedMs : crowded(2_000);
       await cluster.kill(name);
       const diedAt = performance.now();
       const lately = (eventId: string): boolean =>
         (publishing.acceptedAt.get(eventId) ?? 0) > diedAt;
-      await until(
-        "events come again",
-        () => readers.every((one) => firsts(one).some(lately)),
-        20_000,
-      );
+      const goOn = (): boolean => readers.every((one) => firsts(one).some(lately));
+      await until(`events come again without ${name}`, goOn, limitMs);
       const gapMs = performance.now() - diedAt;
-      test.diagnostic(`${name}, ${limitMs === 2_000 ? "a follower" : "a leader"}: ${gapMs} ms`);
-      assert.ok(gapMs < limitMs, `${name}: ${gapMs} ms`);
+      test.diagnostic(`${name}, ${isLeader ? "a leader" : "a follower"}: ${gapMs} ms`);
       const more = publishing.acceptedAt.size + 20;
       await until("they go on", () => allHave(more), 20_000);
       await cluster.restart(name);

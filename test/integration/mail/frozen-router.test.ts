@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { createClient, ConnectError, Code } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { MessageRouter, type MPCMessage } from "../../../gen/mpc/router/v1/message_router_pb.js";
+import { crowded } from "../../support/crowded.ts";
 import { startFleet } from "../../support/fleet.ts";
 import { startRouter } from "../../support/router.ts";
 import { openSession, read } from "../../support/sessions.ts";
@@ -41,7 +42,7 @@ describe("a router that stood still while its mailbox was taken over", () => {
     const error = ConnectError.from(await older.ended);
     assert.equal(error.code, Code.Aborted);
     assert.match(error.rawMessage, /^SUPERSEDED: /);
-    assert.ok(performance.now() - wokenAt < 2_000);
+    assert.ok(performance.now() - wokenAt < crowded(2_000));
     assert.deepEqual(ids(older.items), [first]);
     const last = await route();
     assert.deepEqual(ids(await newer.atLeast(5)).slice(4), [last]);

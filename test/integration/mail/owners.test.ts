@@ -6,6 +6,7 @@ import type { Message } from "../../../src/domain/messages/message.ts";
 import type { Nats } from "../../../src/nats/connection.ts";
 import { createOwners } from "../../../src/nats/mail/owners.ts";
 import { streams } from "../../../src/nats/subjects.ts";
+import { crowded } from "../../support/crowded.ts";
 import type { Reader } from "../../support/sessions.ts";
 import { until } from "../../support/until.ts";
 import {
@@ -29,7 +30,7 @@ async function isSuperseded(reader: Reader<Message>): Promise<boolean> {
   const late = Symbol("late");
   const outcome = await Promise.race([
     reader.ended,
-    new Promise((resolve) => setTimeout(resolve, supersededWithinMs, late)),
+    new Promise((resolve) => setTimeout(resolve, crowded(supersededWithinMs), late)),
   ]);
   return isRouterError(outcome, "SUPERSEDED");
 }

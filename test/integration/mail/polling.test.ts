@@ -3,6 +3,7 @@ import { after, before, describe, it } from "node:test";
 import { Code, ConnectError, createClient, type Client } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { MessageRouter } from "../../../gen/mpc/router/v1/message_router_pb.js";
+import { crowded } from "../../support/crowded.ts";
 import { startTestRouter } from "../../support/fleet.ts";
 import { openSession } from "../../support/sessions.ts";
 import { until } from "../../support/until.ts";
@@ -58,7 +59,10 @@ describe("a poll that waits", () => {
         const messageId = await scene.route();
         const sentAt = performance.now();
         assert.deepEqual(await waiting.answer, [messageId]);
-        assert.ok(performance.now() - sentAt < 400, `after ${performance.now() - sentAt} ms`);
+        assert.ok(
+          performance.now() - sentAt < crowded(400),
+          `after ${performance.now() - sentAt} ms`,
+        );
         await scene.acknowledge(routers.one, { partyId: scene.b, messageId });
       }
     }
@@ -68,7 +72,10 @@ describe("a poll that waits", () => {
     const scene = await routers.session();
     const waiting = poll(routers.one, scene, 1);
     assert.deepEqual(await waiting.answer, []);
-    assert.ok(waiting.tookMs() >= 950 && waiting.tookMs() < 2_000, `${waiting.tookMs()} ms`);
+    assert.ok(
+      waiting.tookMs() >= 950 && waiting.tookMs() < crowded(1_000),
+      `${waiting.tookMs()} ms`,
+    );
   });
 
   it("ends when its session ends", async () => {
@@ -113,7 +120,7 @@ describe("a poll that waits", () => {
     const drainedAt = performance.now();
     await third[Symbol.asyncDispose]();
     assert.deepEqual(await waiting.answer, []);
-    assert.ok(performance.now() - drainedAt < 2_000);
+    assert.ok(performance.now() - drainedAt < crowded(2_000));
   });
 });
 
@@ -152,7 +159,7 @@ describe("a heartbeat", () => {
     assert.equal(await count(), 3);
     assert.equal(await count(second.b), 1);
     await fleet.coordinator.cancelSession({ sessionId, reason: "enough" });
-    await until("the ended session counts no more", async () => (await count()) === 0, 2_000);
+    await until("the ended session counts no more", async () => (await count()) === 0);
   });
 
   it("counts over several sessions of one party", async () => {
@@ -186,7 +193,6 @@ describe("a heartbeat", () => {
     await until(
       "the ended session counts no more",
       async () => (await one.heartbeat({ partyId: "y" })).pendingMessages === 3,
-      2_000,
     );
   });
 });

@@ -6,6 +6,7 @@ import { startSweep } from "../../../src/nats/mail/sweep.ts";
 import { provision } from "../../../src/nats/provisioning.ts";
 import { streams } from "../../../src/nats/subjects.ts";
 import { silentLogger } from "../../../src/telemetry/logger.ts";
+import { crowded } from "../../support/crowded.ts";
 import { until } from "../../support/until.ts";
 import {
   acknowledge,
@@ -243,7 +244,7 @@ describe("the sweep", () => {
     await until("it has begun", () => looked.size > 0, 8_000);
     const startedAt = performance.now();
     await sweep[Symbol.asyncDispose]();
-    assert.ok(performance.now() - startedAt < 1_000);
+    assert.ok(performance.now() - startedAt < crowded(1_000));
     assert.ok(looked.size < messages.length);
   });
 });

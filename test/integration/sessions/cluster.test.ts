@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { describe, it } from "node:test";
 import { createKeyring } from "../../../src/domain/secrets/keyring.ts";
 import { buckets } from "../../../src/nats/subjects.ts";
+import { crowded } from "../../support/crowded.ts";
 import { startNatsCluster, type NatsCluster } from "../../support/nats-cluster.ts";
 import { until } from "../../support/until.ts";
 import { anybody, request } from "./calls.ts";
@@ -59,8 +60,8 @@ describe("sessions on a cluster", () => {
     await cluster.kill(await cluster.leaderOf(`KV_${buckets.sessions}`));
     const lateMs = [await lateness(b, meanwhile), await lateness(a, afterwards)] as const;
     test.diagnostic(`without a leader: ${lateMs[0]} ms late, with the next one: ${lateMs[1]} ms`);
-    assert.ok(lateMs[0] < 10_000, `${lateMs[0]} ms`);
-    assert.ok(lateMs[1] < 2_000, `${lateMs[1]} ms`);
+    assert.ok(lateMs[0] < 20_000, `${lateMs[0]} ms`);
+    assert.ok(lateMs[1] < crowded(2_000), `${lateMs[1]} ms`);
     for (const { sessionId } of [meanwhile, afterwards]) {
       await until("both know", async () => {
         const record = (await b.sessions.read(sessionId))?.record;
