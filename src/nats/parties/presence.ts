@@ -4,7 +4,7 @@ import { openBucket, type Bucket } from "../bucket.ts";
 import type { Nats } from "../connection.ts";
 import { startPeriodic } from "../periodic.ts";
 import { buckets } from "../subjects.ts";
-import { openSightings, sightingKey, type SeenRecord } from "./sightings.ts";
+import { openSightings, sightingKey, type SeenRecord, type Sightings } from "./sightings.ts";
 
 /** How long a last sign of life is remembered. */
 const keepMs = 24 * 3_600_000;
@@ -46,7 +46,7 @@ export function openPresence(
   const sweepMs = quarterMs / 4;
 
   const write = (partyId: string, sighting: Sighting): Promise<void> =>
-    (sighting.writing ??= raise(bucket, partyId, sighting).finally(() => {
+    (sighting.writing ??= raise({ bucket, everywhere }, partyId, sighting).finally(() => {
       sighting.writing = undefined;
     }));
   const sweep = async (): Promise<void> => {
@@ -66,7 +66,10 @@ export function openPresence(
   const periodic = startPeriodic(sweep, { intervalMs: sweepMs, what, logger });
   // A memory bucket is empty after its server was started again.
   const offReconnect = nats.onReconnect(() => {
-    for (const sighting of sightings.values()) sighting.writtenAt = 0;
+    for (const sighting of sightings.values()) {
+      sighting.writtenAt = 0;
+      sighting.revision = 0;
+    }
     periodic.wake();
   });
   return {
@@ -105,15 +108,23 @@ function newSighting(): Sighting {
   return { at: 0, writtenAt: 0, revision: 0, writing: undefined };
 }
 
+interface Places {
+  readonly bucket: Bucket<SeenRecord>;
+  readonly everywhere: Sightings;
+}
+
 /** Writes the sighting unless another instance has written a newer one: the stored value never goes back. */
 async function raise(
-  bucket: Bucket<SeenRecord>,
+  { bucket, everywhere }: Places,
   partyId: string,
   sighting: Sighting,
 ): Promise<void> {
   const { at } = sighting;
+  // What was heard from others spares a look, unless theirs is the newer one.
+  const isNewest = everywhere.at(partyId) < at;
+  let expectRevision = Math.max(sighting.revision, isNewest ? everywhere.revision(partyId) : 0);
   for (let tries = 0; tries < writeTries; tries += 1) {
-    const options = { expectRevision: sighting.revision, ttlMs: keepMs };
+    const options = { expectRevision, ttlMs: keepMs };
     const revision = await bucket.put(sightingKey(partyId), { at }, options);
     if (revision !== undefined) {
       sighting.revision = revision;
@@ -121,8 +132,9 @@ async function raise(
       return;
     }
     const known = await bucket.get(sightingKey(partyId));
-    sighting.revision = known?.revision ?? 0;
+    expectRevision = known?.revision ?? 0;
     if (known !== undefined && known.value.at >= at) {
+      sighting.revision = known.revision;
       sighting.writtenAt = known.value.at;
       return;
     }

@@ -16,9 +16,16 @@ export interface Sightings extends AsyncDisposable {
   catchUp(): Promise<void>;
   /** Unix milliseconds; 0 when unknown or long ago. */
   at(partyId: string): number;
+  /** Of the newest value that was heard, so that it can be written over without a look; 0 when unknown. */
+  revision(partyId: string): number;
 }
 
-/** Parties known here, at about 150 bytes each; of more, those that were seen longest ago count as never seen. */
+interface Sighted {
+  readonly at: number;
+  revision: number;
+}
+
+/** Parties known here, at about 180 bytes each; of more, those that were seen longest ago count as never seen. */
 const maxKnown = 1_000_000;
 const prefix = "seen.";
 
@@ -27,29 +34,32 @@ export function openSightings(
   { keepMs, logger }: { readonly keepMs: number; readonly logger: Logger },
 ): Sightings {
   /** In the order in which they were heard. */
-  const known = new BoundedMap<string, number>(maxKnown);
+  const known = new BoundedMap<string, Sighted>(maxKnown);
   // The bucket forgets by itself, without a word: so each that comes lets go of one that is over.
   const dropOldest = (): void => {
     const [oldest] = known;
-    if (oldest !== undefined && nats.clock.nowMs() - oldest[1] > keepMs) known.delete(oldest[0]);
+    if (oldest !== undefined && nats.clock.nowMs() - oldest[1].at > keepMs) known.delete(oldest[0]);
   };
   const follower = followBucket<SeenRecord>(nats, {
     bucket: buckets.presence,
     isInMemory: true,
-    onEntry({ key, value }) {
+    onEntry({ key, value, revision }) {
       if (!key.startsWith(prefix)) return;
       dropOldest();
       const partyId = key.slice(prefix.length);
       // After an interruption an older one may come again.
-      known.set(partyId, Math.max(value.at, known.get(partyId) ?? 0));
+      known.set(partyId, { at: Math.max(value.at, known.get(partyId)?.at ?? 0), revision });
     },
     // Whoever was seen was seen, whatever the bucket has lost since.
-    onRewind: () => undefined,
+    onRewind() {
+      for (const sighted of known.values()) sighted.revision = 0;
+    },
     logger,
   });
   return {
     catchUp: () => follower.catchUp(),
-    at: (partyId) => known.get(partyId) ?? 0,
+    at: (partyId) => known.get(partyId)?.at ?? 0,
+    revision: (partyId) => known.get(partyId)?.revision ?? 0,
     [Symbol.asyncDispose]: () => follower[Symbol.asyncDispose](),
   };
 }

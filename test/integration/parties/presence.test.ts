@@ -50,6 +50,24 @@ describe("presence", () => {
     assert.equal(await writes(router.a), 1);
   });
 
+  it("costs one write for a party that others saw before", async () => {
+    await using router = await startRouter({ presenceTimeoutMs: 1_000 });
+    await router.a.presence.seen("party-1");
+    const first = await seenAt(router.b);
+    const sent: string[] = [];
+    router.b.nats.nc.subscribe("$KV.mpc_presence.seen.party-1", {
+      callback: (_error, { subject }) => void sent.push(subject),
+    });
+    router.b.nats.nc.subscribe("$JS.API.STREAM.MSG.GET.KV_mpc_presence", {
+      callback: (_error, { subject }) => void sent.push(subject),
+    });
+    await until("the clock has gone on", () => Date.now() > first);
+    await router.b.presence.seen("party-1");
+    await router.b.nats.nc.flush();
+    assert.deepEqual(sent, ["$KV.mpc_presence.seen.party-1"]);
+    assert.ok((await seenAt(router.a)) > first);
+  });
+
   it("never lets an older sign of life of one instance replace a newer one of another", async () => {
     await using router = await startRouter({ presenceTimeoutMs: 1_000 });
     await using watching = await router.openInstance();
