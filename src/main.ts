@@ -1,4 +1,7 @@
+import { enableCompileCache } from "node:module";
+import { join } from "node:path";
 import { BrokerStartError } from "./broker/broker-errors.ts";
+import { cacheDirectory } from "./cache-directory.ts";
 import { UsageError, usageExitCode } from "./cli/usage-error.ts";
 import { StartError } from "./compose/start-error.ts";
 import { badSettingsExitCode, SettingsError } from "./config/settings-error.ts";
@@ -25,4 +28,6 @@ function fail(error: unknown): never {
   process.exit(error instanceof UsageError ? usageExitCode : 1);
 }
 
+// Half of a start is compiling, which a restart under load has no processor for. Where there is nowhere to keep it, there is none.
+enableCompileCache(join(cacheDirectory(process.env), "compiled"));
 main(process.argv.slice(2)).catch(fail);

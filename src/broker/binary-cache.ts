@@ -1,6 +1,6 @@
 import { chmod, mkdir, mkdtemp, rename, rm } from "node:fs/promises";
-import { homedir } from "node:os";
-import { dirname, isAbsolute, join } from "node:path";
+import { dirname, join } from "node:path";
+import { cacheDirectory } from "../cache-directory.ts";
 import { pinnedVersion } from "./nats-version.ts";
 
 /** An operating system and processor as the releases of nats-server spell them, such as `linux-amd64`. */
@@ -15,11 +15,8 @@ export const programName: string = process.platform === "win32" ? "nats-server.e
 
 /** Where the pinned nats-server is kept for all routers of this user. */
 export function cachedBinaryPath(env: NodeJS.ProcessEnv): string {
-  // The XDG base directory specification tells to ignore a relative path.
-  const named = env["XDG_CACHE_HOME"] ?? "";
-  const caches = isAbsolute(named) ? named : join(env["HOME"] ?? homedir(), ".cache");
   const suffix = process.platform === "win32" ? ".exe" : "";
-  return join(caches, "mpc-router", `nats-server-v${pinnedVersion}-${platformName()}${suffix}`);
+  return join(cacheDirectory(env), `nats-server-v${pinnedVersion}-${platformName()}${suffix}`);
 }
 
 /**

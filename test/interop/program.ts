@@ -5,6 +5,9 @@ export interface ProgramOptions {
   readonly cwd?: string;
   /** Added to the environment of the test. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Whose process it is, where that is not the user of the test. */
+  readonly uid?: number;
+  readonly gid?: number;
   /** After that time the program is killed, which shows as an exit code of null. */
   readonly timeoutMs: number;
 }
@@ -21,8 +24,11 @@ export async function runProgram(
   args: readonly string[],
   options: ProgramOptions,
 ): Promise<ProgramResult> {
+  const { uid, gid } = options;
   const child = spawn(command, args, {
     cwd: options.cwd,
+    ...(uid === undefined ? {} : { uid }),
+    ...(gid === undefined ? {} : { gid }),
     env: { ...process.env, ...options.env },
     stdio: ["ignore", "pipe", "pipe"],
     timeout: options.timeoutMs,

@@ -1,10 +1,21 @@
 import assert from "node:assert/strict";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import { runProgram } from "../../interop/program.ts";
 import { startRouter } from "../../support/router.ts";
 import { openSession } from "../../support/sessions.ts";
 import { clientsOf, probe } from "./clients.ts";
 import { mainPath } from "./processes.ts";
+
+async function start(cache: string): Promise<void> {
+  const said = await runProgram(process.execPath, [mainPath, "--version"], {
+    env: { XDG_CACHE_HOME: cache },
+    timeoutMs: 10_000,
+  });
+  assert.deepEqual([said.code, said.stderr], [0, ""]);
+}
 
 describe("the router's start", () => {
   it("names the address, the store, and three things to try, of which curl works as printed", async () => {
@@ -45,6 +56,19 @@ describe("the router's start", () => {
     assert.deepEqual(await probe(router.url, "/readyz"), [200, "ready\n"]);
     const { session } = await clientsOf(router.url).coordinator.getSession({ sessionId });
     assert.equal(session?.status, "in_progress");
+  });
+
+  it("keeps what Node has compiled for the next one, where there is a place for it", async () => {
+    const cache = await mkdtemp(join(tmpdir(), "mpc-router-cache-"));
+    try {
+      await start(cache);
+      const kept = await readdir(join(cache, "mpc-router/compiled"), { recursive: true });
+      assert.ok(kept.length > 100, `${kept.length} files`);
+      await start(cache);
+      await start("/dev/null/nowhere");
+    } finally {
+      await rm(cache, { recursive: true, force: true });
+    }
   });
 
   for (const flag of ["--help", "-h", "--version"]) {
