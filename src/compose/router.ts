@@ -108,6 +108,7 @@ export async function startRouter(options: RouterOptions): Promise<RunningRouter
       maxPayloadBytes,
       timeouts: { pingIntervalMs: Math.min(20_000, settings.presenceTimeoutMs / 3) },
       ...(isForBrowsers && existsSync(siteDirectory) ? { staticDirectory: siteDirectory } : {}),
+      hasSuccessor: () => stores.instance.hasOthers(),
       readiness: () =>
         readiness.isReady() ? { ready: true } : { ready: false, reason: readiness.reason() },
       logger,

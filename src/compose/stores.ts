@@ -8,7 +8,7 @@ import type { SecretStore } from "../domain/secrets/secret-ports.ts";
 import type { Nats } from "../nats/connection.ts";
 import { openEventAudience } from "../nats/events/event-audience.ts";
 import { openEventStore } from "../nats/events/event-store.ts";
-import { announceInstance } from "../nats/instance.ts";
+import { announceInstance, type InstanceLife } from "../nats/instance.ts";
 import { openJoinMissCounter } from "../nats/sessions/join-miss-counter.ts";
 import { createPendingCounter } from "../nats/mail/mailbox-size.ts";
 import { openPartyStore } from "../nats/parties/party-store.ts";
@@ -28,6 +28,7 @@ export interface StoreOptions {
 
 /** Everything that outlives a call, but for the mail. */
 export interface Stores extends AsyncDisposable {
+  readonly instance: InstanceLife;
   readonly secrets: SecretStore;
   readonly keyring: Keyring;
   /** What the operator should know, one line each. */
@@ -54,6 +55,7 @@ export async function openStores(options: StoreOptions): Promise<Stores> {
   const held = resources.move();
   return {
     ...secrets,
+    instance,
     sessions,
     joinMisses: openJoinMissCounter(nats),
     events,

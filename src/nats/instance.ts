@@ -1,3 +1,4 @@
+import { withinBudget } from "../domain/call-budget.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { openBucket, type Bucket } from "./bucket.ts";
 import type { Nats } from "./connection.ts";
@@ -7,6 +8,8 @@ import { buckets } from "./subjects.ts";
 /** An instance that says nothing for so long counts as dead. The server adds up to a second. */
 const aliveMs = 4_000;
 const refreshMs = 1_300;
+/** Longer than a broker that is well takes to list the few. */
+const lookMs = 250;
 
 /** Every live instance has a key that matches. */
 export const instanceFilter = "inst.*";
@@ -14,6 +17,8 @@ export const instanceFilter = "inst.*";
 /** This instance's sign of life, which what it keeps in the memory bucket hangs on. */
 export interface InstanceLife extends AsyncDisposable {
   readonly id: string;
+  /** Whether another instance lives; false where the broker does not say so at once. */
+  hasOthers(): Promise<boolean>;
 }
 
 /** Resolves when other instances can see this one. `id` is a NATS token, new for every start. */
@@ -32,6 +37,11 @@ export async function announceInstance(
   const offReconnect = nats.onReconnect(() => periodic.wake());
   return {
     id,
+    async hasOthers() {
+      const listing = bucket.list([instanceFilter]);
+      const found = await withinBudget("looking for others", listing, lookMs).catch(() => []);
+      return found.some((entry) => entry.key !== key);
+    },
     async [Symbol.asyncDispose]() {
       offReconnect();
       await periodic[Symbol.asyncDispose]();

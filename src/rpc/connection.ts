@@ -12,7 +12,9 @@ export interface Connection {
    * stop. All streams of a connection hear of the same PING.
    */
   onAlive(listener: () => void): () => void;
-  /** Aborts when the server drains: every stream is then to end with SHUTTING_DOWN. */
+  /** Aborts when the server begins to drain. */
+  readonly draining: AbortSignal;
+  /** Aborts when the stream of this call is to end with SHUTTING_DOWN: when the server drains, or a little later. */
   readonly closing: AbortSignal;
   /** The client's certificate, where it showed one and the TLS layer found it good. */
   readonly certificate?: ClientCertificate | undefined;
@@ -30,6 +32,7 @@ interface ClientCertificate {
 const none: Connection = {
   sendHeaders: () => undefined,
   onAlive: () => () => undefined,
+  draining: new AbortController().signal,
   closing: new AbortController().signal,
   certificate: undefined,
 };

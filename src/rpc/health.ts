@@ -30,16 +30,16 @@ export function healthRoutes(
         return { status: status() };
       },
       async *watch(request, context) {
-        const { closing } = context.values.get(connectionKey);
-        const signal = streamSignal(context);
+        const { draining } = context.values.get(connectionKey);
+        const signal = AbortSignal.any([streamSignal(context), draining]);
         let last: Status | undefined;
         for (;;) {
           const changed = nextChange(readiness, signal);
-          const current = closing.aborted ? Status.NOT_SERVING : status();
+          const current = draining.aborted ? Status.NOT_SERVING : status();
           const answer = known.has(request.service) ? current : Status.SERVICE_UNKNOWN;
           if (answer !== last) yield { status: answer };
           last = answer;
-          if (closing.aborted) throw shuttingDown();
+          if (draining.aborted) throw shuttingDown();
           if (signal.aborted) return;
           await changed;
         }

@@ -108,16 +108,16 @@ async function* untilClosing<T>(
   requests: AsyncIterable<T>,
   context: HandlerContext,
 ): AsyncIterable<T> {
-  const { closing } = context.values.get(connectionKey);
+  const { draining } = context.values.get(connectionKey);
   const expiry = context.values.get(expiryKey);
   const iterator = requests[Symbol.asyncIterator]();
   const closed = Promise.withResolvers<never>();
   const close = (): void => closed.reject(shuttingDown());
   const expire = (): void => closed.reject(expiry.reason as Error);
   closed.promise.catch(() => undefined);
-  closing.addEventListener("abort", close);
+  draining.addEventListener("abort", close);
   expiry.addEventListener("abort", expire);
-  if (closing.aborted) close();
+  if (draining.aborted) close();
   try {
     for (;;) {
       const next = await Promise.race([iterator.next(), closed.promise]);
@@ -125,7 +125,7 @@ async function* untilClosing<T>(
       yield next.value;
     }
   } finally {
-    closing.removeEventListener("abort", close);
+    draining.removeEventListener("abort", close);
     expiry.removeEventListener("abort", expire);
   }
 }

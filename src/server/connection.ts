@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import type { ClientCertificate } from "./client-certificate.ts";
 import type { DualServer } from "./dual-server.ts";
 import { http2StreamOf } from "./peers.ts";
+import type { StreamEnds } from "./stream-ends.ts";
 
 /** What a call may know of, and do with, the connection it came over; rpc/ has the same shape for its handlers. */
 export interface Connection {
@@ -10,7 +11,9 @@ export interface Connection {
   sendHeaders(responseHeader: Headers): void;
   /** Calls the listener whenever the HTTP/2 connection answers a PING. Returns the way to stop. */
   onAlive(listener: () => void): () => void;
-  /** Aborts when the server drains. */
+  /** Aborts when the server begins to drain. */
+  readonly draining: AbortSignal;
+  /** Aborts when the stream of this call is to end, since the server drains. */
   readonly closing: AbortSignal;
   /** Of the client's end of this connection, if it has one that is verified; nothing that a header says. */
   readonly certificate: ClientCertificate | undefined;
@@ -29,16 +32,27 @@ export function answerHeaders(
   return headers;
 }
 
-/** `closing`: aborts when the server drains. */
+export interface ConnectionSource {
+  readonly server: DualServer;
+  /** Aborts when the server begins to drain. */
+  readonly draining: AbortSignal;
+  readonly streamEnds: StreamEnds;
+}
+
 export function connectionOf(
   request: FastifyRequest,
   reply: FastifyReply,
-  { server, closing }: { readonly server: DualServer; readonly closing: AbortSignal },
+  { server, draining, streamEnds }: ConnectionSource,
 ): Connection {
   const response = reply.raw;
+  let closing: AbortSignal | undefined;
   const found = server.peerOf(request.raw, response)?.certificate;
   return {
-    closing,
+    draining,
+    // Most calls are none that could go on for long, and have no use for it.
+    get closing() {
+      return (closing ??= streamEnds.signalFor(response));
+    },
     certificate: found !== undefined && "rejected" in found ? undefined : found,
     sendHeaders(responseHeader) {
       if (response.headersSent || response.writableEnded) return;

@@ -21,6 +21,7 @@ import type { Refusal } from "./refusals.ts";
 import { registerRpcRoutes, type RpcRoutesOptions } from "./rpc-routes.ts";
 import { registerSite } from "./site.ts";
 import { cutStalled } from "./stalls.ts";
+import { StreamEnds } from "./stream-ends.ts";
 import type { TlsMaterial } from "./tls-port.ts";
 
 export interface HttpAppOptions extends Pick<
@@ -42,6 +43,11 @@ export interface HttpAppOptions extends Pick<
   readonly timeouts?: Partial<TransportTimeouts> | undefined;
   /** Without it the port speaks cleartext. */
   readonly tls?: TlsMaterial | undefined;
+  /**
+   * Asked when it drains: whether clients find another server at once, which then takes the streams over a few at a time.
+   * Default: they do not, and all streams end together.
+   */
+  readonly hasSuccessor?: (() => Promise<boolean>) | undefined;
   /** Asked at each GET /readyz. */
   readonly readiness: () => Readiness;
   /** Files that are served at `/`. */
@@ -57,7 +63,7 @@ export interface HttpApp extends AsyncDisposable {
   /** Takes effect at the next handshake; connections that are open stay. */
   replaceTls(material: TlsMaterial): void;
   /**
-   * Ends the server in order: not ready, streams are told, no further connections, calls in flight finish, and what is left
+   * Ends the server in order: not ready, no further connections, streams are told, calls in flight finish, and what is left
    * after the time for it is cut. Resolves when all connections are closed; may be called again.
    */
   drain(): Promise<void>;
@@ -79,7 +85,8 @@ const localOrigin = /^https?:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/;
 /** One port that serves the RPCs in gRPC, gRPC-Web, Connect and JSON, the probes, and the files of a web page. */
 export function createHttpApp(options: HttpAppOptions): HttpApp {
   const timeouts = { ...defaultTimeouts, ...options.timeouts };
-  const closing = new AbortController();
+  const draining = new AbortController();
+  const streamEnds = new StreamEnds();
   const app = createFastify(options, timeouts);
   const server = new DualServer((request, response) => app.routing(request, response), {
     ...(options.tls === undefined ? {} : { tls: options.tls }),
@@ -91,7 +98,7 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
     pingIntervalMs: timeouts.pingIntervalMs,
   });
   registerProbes(app, () =>
-    closing.signal.aborted ? { ready: false, reason: "draining" } : options.readiness(),
+    draining.signal.aborted ? { ready: false, reason: "draining" } : options.readiness(),
   );
   registerRpcRoutes(app, {
     routes: options.routes,
@@ -102,15 +109,17 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
     maxPayloadBytes: options.maxPayloadBytes ?? defaultMaxPayloadBytes,
     logger: options.logger,
     server,
-    closing: closing.signal,
+    draining: draining.signal,
+    streamEnds,
   });
 
   registerPages(app, options);
 
   const drain = async (): Promise<void> => {
-    if (!closing.signal.aborted) {
-      closing.abort();
+    if (!draining.signal.aborted) {
+      draining.abort();
       options.logger.info({}, "draining");
+      void streamEnds.endAll(options.hasSuccessor ?? (async () => false));
     }
     // Fastify holds no connection; closed, it asks HTTP/1.1 clients to close theirs.
     await Promise.all([server.drain(timeouts.drainMs), app.close()]);

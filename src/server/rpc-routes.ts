@@ -11,14 +11,13 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Logger } from "../telemetry/logger.ts";
 import { writeAnswer } from "./answer.ts";
 import { joinAuthorizations } from "./authorizations.ts";
-import { type Connection, connectionOf } from "./connection.ts";
-import type { DualServer } from "./dual-server.ts";
+import { type Connection, connectionOf, type ConnectionSource } from "./connection.ts";
 import { dropDistantDeadline } from "./deadlines.ts";
 import { maxDeadlineMs, maxRequestBytes, maxResponseBytes } from "./limits.ts";
 import type { Peer } from "./peers.ts";
 import { createRefuser, type Refusal, textAnswer, unknownMethod } from "./refusals.ts";
 
-export interface RpcRoutesOptions {
+export interface RpcRoutesOptions extends ConnectionSource {
   /** Registers the services. */
   readonly routes: (router: ConnectRouter) => void;
   readonly interceptors: readonly Interceptor[];
@@ -30,9 +29,6 @@ export interface RpcRoutesOptions {
   readonly check: (request: FastifyRequest) => Refusal | undefined;
   readonly maxPayloadBytes: number;
   readonly logger: Logger;
-  readonly server: DualServer;
-  /** Aborts when the server drains. */
-  readonly closing: AbortSignal;
 }
 
 /**

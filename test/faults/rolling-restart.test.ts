@@ -9,7 +9,7 @@ const reconnectMs = 2_000;
 
 const partiesPerSession = 10;
 /** Of each of the senders: about 90 deliveries a second, since the clients of 200 streams have the same processors. */
-const pauseMs = 2_000;
+const pauseMs = 1_000;
 
 describe("two routers that are restarted one after the other under load", () => {
   const streams = faultSettings.isLong ? 200 : 40;

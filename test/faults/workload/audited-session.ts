@@ -151,7 +151,7 @@ export class AuditedSession implements AsyncDisposable {
 
   async #askUntil(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      await rest(100, signal);
+      await rest(this.#plan.pauseMs, signal);
       const newest = this.#accepted.slice(-20);
       if (newest.length === 0) continue;
       const { party } = pick(this.#random, this.#seats);

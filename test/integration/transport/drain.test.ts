@@ -3,15 +3,20 @@ import { once } from "node:events";
 import * as http2 from "node:http2";
 import { connect } from "node:net";
 import { describe, it } from "node:test";
-import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
+import { Code, ConnectError, createClient, type Client, type Transport } from "@connectrpc/connect";
 import {
   createConnectTransport,
   createGrpcTransport,
   createGrpcWebTransport,
 } from "@connectrpc/connect-node";
 import { ErrorInfoSchema } from "../../../gen/google/rpc/error_details_pb.js";
+import {
+  Health,
+  HealthCheckResponse_ServingStatus,
+} from "../../../gen/grpc/health/v1/health_pb.js";
 import { MessageRouter } from "../../../gen/mpc/router/v1/message_router_pb.js";
 import { crowded } from "../../support/crowded.ts";
+import { read } from "../../support/sessions.ts";
 import { until } from "../../support/until.ts";
 import { startApp, type TestApp } from "./test-app.ts";
 
@@ -47,6 +52,29 @@ describe("draining", () => {
       await drained;
     });
   }
+
+  it("ends streams one after the other where others take them over, but tells probes at once", async () => {
+    const count = 40;
+    await using app = await startApp({ hasSuccessor: async () => true });
+    const client = createClient(MessageRouter, createGrpcTransport({ baseUrl: app.url }));
+    const health = createClient(Health, createGrpcTransport({ baseUrl: app.url }));
+    await using watch = read((signal) => health.watch({}, { signal }));
+    await watch.atLeast(1);
+    const ends = Array.from({ length: count }, () => endOf(client));
+    await until("the streams are open", () => app.seen.streams === count);
+    const drained = app.drain();
+    const told = await watch.atLeast(2);
+    assert.equal(told[1]?.status, HealthCheckResponse_ServingStatus.NOT_SERVING);
+    assert.ok(isShuttingDown(await watch.ended));
+    await Promise.race(ends);
+    const openThen = app.seen.streams;
+    assert.ok(openThen > count / 2, `${openThen} of ${count} are left when the first has ended`);
+    // Whoever was told first finds no way back.
+    await until("no connection is taken", async () => !(await takesConnections(app)));
+    assert.ok(app.seen.streams > 0);
+    for (const end of ends) assert.ok(isShuttingDown(await end));
+    await drained;
+  });
 
   it("takes no further connections, and tells the open ones to go", async () => {
     await using app = await startApp();
@@ -103,6 +131,28 @@ describe("draining", () => {
     await app[Symbol.asyncDispose]();
   });
 });
+
+/** Resolves with the error that ends a new stream. */
+async function endOf(client: Client<typeof MessageRouter>): Promise<unknown> {
+  try {
+    for await (const message of client.subscribeMessages({ partyId: "a" })) return message;
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+}
+
+async function takesConnections({ port }: TestApp): Promise<boolean> {
+  const socket = connect(port, "127.0.0.1");
+  try {
+    await once(socket, "connect");
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
 
 function isShuttingDown(error: unknown): boolean {
   return (
