@@ -24,7 +24,7 @@ export interface DueQueue {
   add(box: Mailbox, messageId: string): void;
   /** Takes what is due, of a few messages; empty when nothing is. */
   take(): DueByMessage;
-  isEmpty(): boolean;
+  size(): number;
   clear(): void;
 }
 
@@ -51,7 +51,7 @@ export function createDueQueue(): DueQueue {
       }
       return taken;
     },
-    isEmpty: () => queue.size === 0,
+    size: () => queue.size,
     clear: () => queue.clear(),
   };
 }

@@ -6,7 +6,6 @@ import { foldRecords } from "./delivery-codec.ts";
 import { deleteMessage } from "../deleting.ts";
 import { lastMessages, leaderMessage } from "../reading.ts";
 import { createDueQueue, messageKey, type DueByMessage } from "./due-queue.ts";
-import { createTurns } from "./turns.ts";
 import { parseDeliverySubject, streams, subjects } from "../subjects.ts";
 
 /** Deletes copies that are settled, in the background. */
@@ -31,18 +30,20 @@ export interface SettlerOptions {
 }
 
 const tickMs = 250;
-const maxDeletesInFlight = 64;
-/** Reads under way at once: one after the other could not keep up where the broker is slow to answer. */
-const readsInFlight = 4;
+/**
+ * Each looks up and deletes a few dozen copies at a time. Where everything waits for the processor, what has more under way
+ * gets more done: so the more copies wait, the more workers there are, and an overload leaves behind no more than that.
+ */
+const copiesPerWorker = 512;
+const maxWorkers = 16;
 
 export function createSettler(options: SettlerOptions): Settler {
   const { nats, logger } = options;
   const queue = createDueQueue();
-  let running: Promise<void> | undefined;
+  const workers = new Set<Promise<void>>();
   let connectedAt = nats.clock.nowMs();
   const offReconnect = nats.onReconnect(() => (connectedAt = nats.clock.nowMs()));
 
-  const deletes = createTurns(maxDeletesInFlight);
   const work = async (): Promise<void> => {
     for (;;) {
       const due = queue.take();
@@ -54,13 +55,9 @@ export function createSettler(options: SettlerOptions): Settler {
         return undefined;
       });
       if (copies === undefined) return;
-      await Promise.all(copies.map((copy) => deletes.take(() => remove(copy))));
+      await Promise.all(copies.map(remove));
     }
   };
-  const run = async (): Promise<void> => {
-    await Promise.all(Array.from({ length: readsInFlight }, work));
-  };
-
   const remove = async (copy: SettledCopy): Promise<void> => {
     const { box, messageId } = copy;
     try {
@@ -74,8 +71,12 @@ export function createSettler(options: SettlerOptions): Settler {
   };
 
   const timer = setInterval(() => {
-    if (running !== undefined || queue.isEmpty() || !nats.isConnected()) return;
-    running = run().finally(() => (running = undefined));
+    if (!nats.isConnected()) return;
+    const wanted = Math.min(maxWorkers, Math.ceil(queue.size() / copiesPerWorker));
+    while (workers.size < wanted) {
+      const worker: Promise<void> = work().finally(() => workers.delete(worker));
+      workers.add(worker);
+    }
   }, tickMs);
   return {
     add: (box, messageId) => queue.add(box, messageId),
@@ -83,7 +84,7 @@ export function createSettler(options: SettlerOptions): Settler {
       clearInterval(timer);
       offReconnect();
       queue.clear();
-      await running;
+      await Promise.all(workers);
     },
   };
 }
