@@ -143,7 +143,7 @@ async function carryOut(step: DockerStep, place: StepPlace): Promise<void> {
   if (!place.isRoot) await forAnybodyToRead(place.cwd);
   const ended = await runProgram("sh", ["-c", command], {
     cwd: place.cwd,
-    env: variablesBelow(place.root, place.variables),
+    env: { ...variablesBelow(place.root, place.variables), NODE_COMPILE_CACHE: "" },
     ...(place.isRoot ? {} : asUser()),
     timeoutMs: installTimeoutMs,
   });

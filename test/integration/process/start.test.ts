@@ -11,7 +11,7 @@ import { mainPath } from "./processes.ts";
 
 async function start(cache: string): Promise<void> {
   const said = await runProgram(process.execPath, [mainPath, "--version"], {
-    env: { XDG_CACHE_HOME: cache },
+    env: { NODE_COMPILE_CACHE: "", XDG_CACHE_HOME: cache },
     timeoutMs: 10_000,
   });
   assert.deepEqual([said.code, said.stderr], [0, ""]);
